@@ -1,0 +1,17 @@
+//! The one door to the cryptographic backend: hashes, keys, signatures, signers and Merkle proofs.
+//!
+//! Nothing here is cryptography of our own: every operation calls `aws-lc-rs`, and Ed25519ph, which
+//! that library does not offer, calls `ed25519-dalek`. Nothing here decides whether a key is
+//! *trusted*; that is the `verify` crate's question.
+
+pub mod hash;
+pub mod key;
+pub mod merkle;
+pub mod random;
+pub mod signature;
+pub mod signer;
+
+pub use hash::{Hash, HashAlgorithm, Hasher, sha256};
+pub use key::{KeyKind, ParseKeyError, PublicKey};
+pub use signature::{BadSignature, CHAIN_ALGORITHMS, Message, Scheme};
+pub use signer::{KeyFileError, KeyPair, SignError, Signer};
