@@ -4,12 +4,24 @@
 //!
 //! No input or output, no clock, no environment, no global state.
 
+pub mod bundle;
+pub mod certificate;
 pub mod checkpoint;
 pub mod digest;
+pub mod entry;
+pub mod envelope;
+pub mod key_details;
 pub mod note;
 pub mod number;
+mod proto_json;
+pub mod statement;
 
+pub use bundle::Evidence;
+pub use certificate::Certificate;
 pub use checkpoint::Checkpoint;
 pub use digest::Digest;
+pub use entry::LogEntry;
+pub use envelope::Envelope;
 pub use note::SignedNote;
 pub use number::{LeafIndex, TreeSize, UnixTime};
+pub use statement::Statement;

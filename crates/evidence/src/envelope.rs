@@ -1,0 +1,38 @@
+//! DSSE envelopes: a typed payload and the signatures over its pre-authentication encoding.
+//!
+//! DSSE protocol v1.0.0 (secure-systems-lab).
+
+/// Payload type of in-toto statements (in-toto attestation framework, "Envelope").
+pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// A signed payload as claimed. A Sigstore bundle's envelope has exactly one signature (Sigstore
+/// bundle specification, `dsse_envelope`), so that is all this holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// What kind of thing the payload is.
+    pub payload_type: String,
+    /// The signed bytes, exactly as signed.
+    pub payload: Vec<u8>,
+    /// The signature over [`Envelope::pae`].
+    pub signature: Vec<u8>,
+    /// A hint, unsigned, which key made the signature; often empty.
+    pub key_id: String,
+}
+
+impl Envelope {
+    /// The bytes that are signed: `DSSEv1 len(type) type len(payload) payload`, lengths in bytes
+    /// and in decimal.
+    #[must_use]
+    pub fn pae(&self) -> Vec<u8> {
+        pae(&self.payload_type, &self.payload)
+    }
+}
+
+/// DSSE's pre-authentication encoding of a payload of that type.
+#[must_use]
+pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut encoded =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    encoded.extend_from_slice(payload);
+    encoded
+}
