@@ -1,6 +1,7 @@
 //! The SHA-2 hashes that Sigstore formats name, at once or as a stream.
 //!
-//! SHA-1 and MD5 are deliberately absent: what is hashed with them proves nothing.
+//! MD5 is deliberately absent, and SHA-1 serves only as a name ([`sha1_name`]): what is hashed with
+//! them proves nothing.
 
 use std::fmt;
 
@@ -148,4 +149,14 @@ impl fmt::Debug for Hasher {
 pub fn sha256(data: &[u8]) -> [u8; 32] {
     let value = digest::digest(&digest::SHA256, data);
     value.as_ref().try_into().expect("SHA-256 is 32 bytes")
+}
+
+/// SHA-1 of `data`, for the formats that use it as a mere *name*: the subject key identifier
+/// (RFC 5280 §4.2.1.2) and the certificate hash of `ESSCertID` (RFC 5035 §5).
+///
+/// Nothing may be believed because of it.
+#[must_use]
+pub fn sha1_name(data: &[u8]) -> [u8; 20] {
+    let value = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
+    value.as_ref().try_into().expect("SHA-1 is 20 bytes")
 }

@@ -282,10 +282,8 @@ impl Timestamp {
     pub fn parse_token(token: &[u8]) -> Result<Self> {
         let content_info: ContentInfo = decode("the token", bounded(token)?)?;
         expect_type("the token", ID_SIGNED_DATA, content_info.content_type)?;
-        let signed_data: SignedData = content_info
-            .content
-            .decode_as()
-            .map_err(der_error("SignedData"))?;
+        let signed_data: SignedData =
+            content_info.content.decode_as().map_err(der_error("SignedData"))?;
         let encapsulated = &signed_data.encap_content_info;
         expect_type("the signed content", ID_CT_TST_INFO, encapsulated.content_type)?;
         // Version 3, because the content is not plain data (RFC 5652 §5.1).
@@ -591,9 +589,7 @@ impl CertificateHash {
         let first = attribute.certificates.first();
         let hash = first.ok_or(ParseTimestampError::Missing { part: PART })?;
         let hash = hash.certificate_hash.as_bytes();
-        hash.try_into()
-            .map(Self::Sha1)
-            .map_err(|_| ParseTimestampError::OutOfRange { part: PART })
+        hash.try_into().map(Self::Sha1).map_err(|_| ParseTimestampError::OutOfRange { part: PART })
     }
 
     /// The first identifier is the signing certificate's (RFC 5035 §3).
@@ -689,11 +685,7 @@ fn expect_type(
 }
 
 fn expect_version(part: &'static str, wanted: u8, found: u8) -> Result<()> {
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(ParseTimestampError::Version { part, wanted, found })
-    }
+    if found == wanted { Ok(()) } else { Err(ParseTimestampError::Version { part, wanted, found }) }
 }
 
 fn sole_signer(signer_infos: &RawSet) -> Result<SignerInfo> {
@@ -726,13 +718,10 @@ fn certificates(set: Option<&RawSet>) -> Result<Vec<Vec<u8>>> {
     /// The tag of a plain `Certificate`; the other choices have context-specific tags.
     const SEQUENCE: u8 = 0x30;
     let Some(set) = set else { return Ok(Vec::new()) };
-    let certificates = set
-        .elements(TIMESTAMP_CERTIFICATES_MAX)
-        .map_err(der_error("the certificates"))?
-        .ok_or(ParseTimestampError::TooMany {
-            what: "certificates",
-            max: TIMESTAMP_CERTIFICATES_MAX,
-        })?;
+    let certificates =
+        set.elements(TIMESTAMP_CERTIFICATES_MAX).map_err(der_error("the certificates"))?.ok_or(
+            ParseTimestampError::TooMany { what: "certificates", max: TIMESTAMP_CERTIFICATES_MAX },
+        )?;
     if certificates.iter().any(|certificate| certificate.first() != Some(&SEQUENCE)) {
         return Err(ParseTimestampError::NotACertificate);
     }
@@ -764,9 +753,7 @@ fn integer(part: &'static str, bytes: &[u8]) -> Result<Vec<u8>> {
 fn refuse_critical(extensions: Option<&[Extension]>) -> Result<()> {
     let critical = extensions.unwrap_or_default().iter().find(|extension| extension.critical);
     match critical {
-        Some(extension) => {
-            Err(ParseTimestampError::CriticalExtension { oid: extension.extn_id })
-        }
+        Some(extension) => Err(ParseTimestampError::CriticalExtension { oid: extension.extn_id }),
         None => Ok(()),
     }
 }

@@ -213,8 +213,8 @@ impl GenTime {
             [] => 0,
             [b'.', digits @ ..] => {
                 let canonical = digits.last().is_some_and(|last| *last != b'0');
-                let known = digits.len() <= FRACTION_DIGITS_MAX
-                    && digits.iter().all(u8::is_ascii_digit);
+                let known =
+                    digits.len() <= FRACTION_DIGITS_MAX && digits.iter().all(u8::is_ascii_digit);
                 if !(canonical && known) {
                     return None;
                 }

@@ -1,0 +1,18 @@
+//! What each format's parser takes and what it refuses.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod timestamp;
+
+use std::path::{Path, PathBuf};
+
+/// Real-world data that is not part of this repository, if it lies beside it; else says so.
+fn shared_data(name: &str) -> Option<PathBuf> {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|directory| directory.join("shared/data").join(name))
+        .find(|path| path.exists());
+    if found.is_none() {
+        println!("skipped: no shared/data/{name} beside this repository");
+    }
+    found
+}
