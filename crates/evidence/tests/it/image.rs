@@ -79,10 +79,7 @@ fn longest_names() {
     // The namespace that Docker Hub implies counts.
     let lone = "a".repeat(REPOSITORY_SIZE_MAX - "library/".len());
     parse(&lone);
-    assert_eq!(
-        refusal(&format!("{lone}a")),
-        ParseImageRefError::RepositoryTooLong { found: 256 }
-    );
+    assert_eq!(refusal(&format!("{lone}a")), ParseImageRefError::RepositoryTooLong { found: 256 });
     assert_eq!(
         refusal(&format!("ghcr.io/a:{tag}t")),
         ParseImageRefError::Tag { found: format!("{tag}t") }
@@ -186,12 +183,12 @@ fn odd_references_are_refused() {
         ("docker-/docker", component("docker-")),
         ("____/____", component("____")),
         ("a___b", component("a___b")),
-        ("dock..er/docker", component("dock..er")),
+        ("docker/dock..er", component("dock..er")),
         ("ghcr.io/../secret", component("..")),
         ("ghcr.io/a/./b", component(".")),
         ("ghcr.io/dock_.er", component("dock_.er")),
         ("ghcr.io/a-_b", component("a-_b")),
-        ("[::1]", component("[")),
+        ("[::1]", tag(":1]")),
         (":justtag", component("")),
         ("Nginx", upper("library/Nginx")),
         ("acme/App", upper("acme/App")),
@@ -242,7 +239,7 @@ fn odd_hosts_are_refused() {
         ("LOCALHOST:5000", upper("LOCALHOST")),
         ("ghcr.io.", label("")),
         (".ghcr.io", label("")),
-        ("ghcr..io", label("")),
+        ("dock..er", label("")),
         ("-ghcr.io", label("-ghcr")),
         ("ghcr-.io", label("ghcr-")),
         ("foo_bar.com", label("foo_bar")),

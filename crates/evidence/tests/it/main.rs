@@ -1,6 +1,7 @@
 //! What each format's parser takes and what it refuses.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod image;
 mod timestamp;
 
 use std::path::{Path, PathBuf};
