@@ -67,7 +67,7 @@ pub enum ParseKeyError {
     },
     /// Not a PEM block.
     #[error("not PEM: {0}")]
-    Pem(pem_rfc7468::Error),
+    Pem(crate::pem::PemError),
     /// A PEM block of another kind.
     #[error("wanted a PEM block `PUBLIC KEY`, found `{found}`")]
     PemLabel {
@@ -138,7 +138,7 @@ impl PublicKey {
         if pem.len() > 2 * SPKI_SIZE_MAX {
             return Err(ParseKeyError::TooLong { found: pem.len() });
         }
-        let (label, der) = pem_rfc7468::decode_vec(pem).map_err(ParseKeyError::Pem)?;
+        let (label, der) = crate::pem::decode(pem).map_err(ParseKeyError::Pem)?;
         if label != "PUBLIC KEY" {
             return Err(ParseKeyError::PemLabel { found: label.to_owned() });
         }
@@ -223,8 +223,7 @@ impl PublicKey {
     /// PEM with LF line ends, as Go's `encoding/pem` writes it.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        pem_rfc7468::encode_string("PUBLIC KEY", pem_rfc7468::LineEnding::LF, &self.spki_der)
-            .expect("a key of bounded length encodes")
+        crate::pem::encode("PUBLIC KEY", &self.spki_der)
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo: the log identifier of RFC 6962 §3.2 and Rekor v1.
@@ -247,6 +246,17 @@ impl PublicKey {
     #[must_use]
     pub fn default_scheme(&self) -> Scheme {
         default_scheme(self.kind)
+    }
+
+    /// Modulus and exponent of an RSA key, both big-endian and without leading zeros, as a JWK
+    /// holds them (RFC 7518 §6.3.1); `None` for a key of another kind.
+    #[must_use]
+    pub fn rsa_components(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        matches!(self.kind, KeyKind::Rsa { .. }).then(|| {
+            let pkcs1 = self.raw_bytes();
+            let key = RsaPublicKey::from_der(&pkcs1).expect("parsed once already");
+            (key.modulus.as_bytes().to_vec(), key.exponent.as_bytes().to_vec())
+        })
     }
 
     /// Verifies a signature.

@@ -7,6 +7,7 @@
 pub mod hash;
 pub mod key;
 pub mod merkle;
+pub mod pem;
 pub mod random;
 pub mod signature;
 pub mod signer;

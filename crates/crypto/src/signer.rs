@@ -148,7 +148,7 @@ impl KeyPair {
     /// # Errors
     /// When it is no such block, or no key of a supported kind.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyFileError> {
-        let (label, der) = pem_rfc7468::decode_vec(pem).map_err(|_| KeyFileError::NotPkcs8Pem)?;
+        let (label, der) = crate::pem::decode(pem).map_err(|_| KeyFileError::NotPkcs8Pem)?;
         let der = Zeroizing::new(der);
         if label != "PRIVATE KEY" {
             return Err(KeyFileError::NotPkcs8Pem);
@@ -193,9 +193,7 @@ impl KeyPair {
     /// When the backend cannot encode the key.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyFileError> {
         let der = self.to_pkcs8_der()?;
-        pem_rfc7468::encode_string("PRIVATE KEY", pem_rfc7468::LineEnding::LF, &der)
-            .map(Zeroizing::new)
-            .map_err(|_| KeyFileError::Backend)
+        Ok(Zeroizing::new(crate::pem::encode("PRIVATE KEY", &der)))
     }
 
     /// Unencrypted PKCS#8 DER, wiped when dropped.

@@ -4,6 +4,7 @@
 //! RFC 5280; Fulcio's certificate specification and `oid-info.md`. Parsing says nothing about who
 //! issued a certificate: chains are the `verify` crate's.
 
+pub mod constraints;
 pub mod fulcio;
 pub mod sct;
 
@@ -22,6 +23,7 @@ pub const CERTIFICATE_SIZE_MAX: usize = 32 * 1024;
 /// Most extensions read on one certificate; Fulcio's have about 30.
 pub const EXTENSIONS_MAX: usize = 64;
 
+const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 const SUBJECT_ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
 /// A parsed certificate; claimed, not proven.
@@ -61,6 +63,17 @@ impl SubjectName {
             Self::Other => None,
         }
     }
+}
+
+/// The three parts of a certificate: what is signed, how, and the signature.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedParts<'a> {
+    /// DER of the TBSCertificate.
+    pub tbs_der: &'a [u8],
+    /// The signature algorithm.
+    pub algorithm: ObjectIdentifier,
+    /// The issuer's signature.
+    pub signature: &'a [u8],
 }
 
 /// One extension, unparsed.
@@ -248,11 +261,31 @@ impl Certificate {
         find(&self.extensions, oid)
     }
 
+    /// The subject key identifier (RFC 5280 §4.2.1.2), if there is one and it is well-formed.
+    #[must_use]
+    pub fn subject_key_identifier(&self) -> Option<&[u8]> {
+        let value = find(&self.extensions, SUBJECT_KEY_IDENTIFIER)?;
+        Some(<&OctetStringRef>::from_der(value).ok()?.as_bytes())
+    }
+
+    /// What the issuer signed, with which algorithm, and the signature (RFC 5280 §4.1.1).
+    ///
+    /// # Errors
+    /// None that parsing has not found before.
+    pub fn signed_parts(&self) -> Result<SignedParts<'_>, der::Error> {
+        let mut outer = elements(sequence(AnyRef::from_der(&self.der)?)?)?;
+        let tbs_der = outer.tlv_bytes()?;
+        let mut algorithm = elements(sequence(AnyRef::decode(&mut outer)?)?)?;
+        let algorithm = ObjectIdentifier::decode(&mut algorithm)?;
+        let signature = BitStringRef::decode(&mut outer)?;
+        let signature = signature.as_bytes().ok_or(der::ErrorKind::Failed)?;
+        Ok(SignedParts { tbs_der, algorithm, signature })
+    }
+
     /// PEM with LF line ends, as Rekor v1 entries hold it.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, &self.der)
-            .expect("a certificate of bounded length encodes")
+        crypto::pem::encode("CERTIFICATE", &self.der)
     }
 
     /// The TBSCertificate without the extension `without`, every other byte as issued: what a CT

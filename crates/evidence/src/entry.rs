@@ -236,8 +236,7 @@ impl Verifier {
         if pem.len() > 2 * CERTIFICATE_SIZE_MAX {
             return Err(ParseEntryError::BadVerifier);
         }
-        let (label, der) =
-            pem_rfc7468::decode_vec(pem).map_err(|_| ParseEntryError::BadVerifier)?;
+        let (label, der) = crypto::pem::decode(pem).map_err(|_| ParseEntryError::BadVerifier)?;
         match label {
             "CERTIFICATE" => Ok(Self::Certificate(der)),
             "PUBLIC KEY" => Ok(Self::PublicKey(der)),
@@ -252,8 +251,7 @@ impl Verifier {
             Self::Certificate(der) => ("CERTIFICATE", der),
             Self::PublicKey(der) => ("PUBLIC KEY", der),
         };
-        pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der)
-            .expect("a verifier of bounded length encodes")
+        crypto::pem::encode(label, der)
     }
 }
 

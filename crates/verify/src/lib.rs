@@ -1,1 +1,28 @@
-//! verify
+//! Evidence, a trust root and a time into proven facts; a case and a policy into a verdict.
+//!
+//! One chain proves one piece of evidence, each step taking what the step before has proven:
+//! [`logged`] (the log has it), [`time`] (when), [`signer`] (who), [`claim`] (about what). The
+//! judge in [`policy`] runs it for every piece and requirement and keeps every reason.
+//!
+//! Pure: no input or output, no clock, no environment, no global state. A type named `Verified…`
+//! can only be made by the function that verified it.
+
+pub mod chain;
+pub mod claim;
+pub mod explain;
+pub mod logged;
+pub mod policy;
+pub mod signer;
+pub mod time;
+pub mod trust_root;
+pub mod verdict;
+
+pub use claim::{Artifact, VerifiedClaim};
+pub use explain::{Explanation, Trace};
+pub use logged::VerifiedEntry;
+pub use nonempty::NonEmpty;
+pub use policy::{Authority, Case, IdentityPattern, Pattern, Piece, Policy, Requirement};
+pub use signer::VerifiedSigner;
+pub use time::VerifiedTime;
+pub use trust_root::TrustRoot;
+pub use verdict::{Ground, Grounds, Obstacle, ObstacleKind, Reason, Refusal, Verdict};

@@ -1,0 +1,354 @@
+//! About what: this signer said this about *this* artifact, and the log entry records just that.
+//!
+//! Every part may be valid and still be about something else; here all of them are tied together:
+//! artifact, content, signature, key, log entry.
+
+use crypto::{Hash, HashAlgorithm, Message, PublicKey, Scheme};
+use evidence::bundle::Content;
+use evidence::entry::{Body, SignatureV2, Verifier};
+use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
+use evidence::{Digest, Envelope, Evidence, Statement};
+use nonempty::NonEmpty;
+
+use crate::explain::{Check, Trace};
+use crate::logged::VerifiedEntry;
+use crate::signer::VerifiedSigner;
+use crate::time::VerifiedTime;
+use crate::verdict::Refusal;
+
+/// What evidence is to be about: an artifact, by as many of its digests as are known.
+#[derive(Clone, Debug)]
+pub struct Artifact<'a> {
+    digests: NonEmpty<Digest>,
+    bytes: Option<&'a [u8]>,
+}
+
+impl<'a> Artifact<'a> {
+    /// An artifact of which only a digest is known.
+    #[must_use]
+    pub fn from_digest(digest: Digest) -> Self {
+        Self { digests: NonEmpty::new(digest), bytes: None }
+    }
+
+    /// An artifact of which several digests are known, each computed from the same bytes.
+    #[must_use]
+    pub fn from_digests(digests: NonEmpty<Digest>) -> Self {
+        Self { digests, bytes: None }
+    }
+
+    /// An artifact in memory.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Self {
+        let digest = |algorithm| Digest::from(Hash::of(algorithm, bytes));
+        let mut digests = NonEmpty::new(digest(HashAlgorithm::Sha256));
+        digests.push(digest(HashAlgorithm::Sha384));
+        digests.push(digest(HashAlgorithm::Sha512));
+        Self { digests, bytes: Some(bytes) }
+    }
+
+    /// The digest it is known by first.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        self.digests.first()
+    }
+
+    fn in_algorithm(&self, algorithm: HashAlgorithm) -> Option<&Digest> {
+        self.digests.iter().find(|digest| digest.algorithm() == algorithm)
+    }
+}
+
+/// This signer said this about **this** artifact: signature, log entry and content agree on it.
+///
+/// Says nothing about whether this signer, or what it says, is wanted.
+#[derive(Clone, Debug)]
+pub struct VerifiedClaim {
+    signer: VerifiedSigner,
+    times: Vec<VerifiedTime>,
+    entries: Vec<VerifiedEntry>,
+    digest: Digest,
+    statement: Option<Statement>,
+}
+
+impl VerifiedClaim {
+    /// Who said it.
+    #[must_use]
+    pub fn signer(&self) -> &VerifiedSigner {
+        &self.signer
+    }
+
+    /// When it was seen.
+    #[must_use]
+    pub fn times(&self) -> &[VerifiedTime] {
+        &self.times
+    }
+
+    /// Where it is logged.
+    #[must_use]
+    pub fn entries(&self) -> &[VerifiedEntry] {
+        &self.entries
+    }
+
+    /// The artifact it is about.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// What was said; `None` for a plain signature over the artifact.
+    #[must_use]
+    pub fn statement(&self) -> Option<&Statement> {
+        self.statement.as_ref()
+    }
+}
+
+/// Ties everything together.
+///
+/// # Errors
+/// At the first thing that is about something else.
+pub fn verify(
+    evidence: &Evidence,
+    signer: VerifiedSigner,
+    entries: NonEmpty<VerifiedEntry>,
+    times: Vec<VerifiedTime>,
+    artifact: &Artifact<'_>,
+    trace: &mut Trace,
+) -> Result<VerifiedClaim, Refusal> {
+    for (index, entry) in entries.iter().enumerate() {
+        bind_entry(index, entry, evidence, &signer, artifact)?;
+    }
+    trace.passed(Check::LogBinding, || {
+        let wanted = "entries about this signature and this signer".to_owned();
+        (wanted, format!("{} of {}", entries.len(), entries.len()))
+    });
+    let schemes = schemes(signer.key(), &entries);
+    let statement = match &evidence.content {
+        Content::Message { digest, signature } => {
+            if let Some(stated) = digest {
+                check_stated_digest(stated, artifact)?;
+            }
+            verify_over_artifact(signer.key(), &schemes, artifact, signature)?;
+            None
+        }
+        Content::Envelope(envelope) => {
+            let pae = envelope.pae();
+            let verifies = |scheme: &Scheme| {
+                signer.key().verify(*scheme, Message::Bytes(&pae), &envelope.signature).is_ok()
+            };
+            if !schemes.iter().any(verifies) {
+                return Err(Refusal::BadSignature);
+            }
+            Some(statement_about(envelope, artifact)?)
+        }
+    };
+    trace.passed(Check::Signature, || {
+        (
+            "a signature by this signer".to_owned(),
+            format!("verifies under its {} key", signer.key().kind()),
+        )
+    });
+    trace.passed(Check::Artifact, || {
+        (artifact.digest().to_string(), "what was signed is about it".to_owned())
+    });
+    let digest = *artifact.digest();
+    Ok(VerifiedClaim { signer, times, entries: entries.into(), digest, statement })
+}
+
+/// The schemes with which this key may have signed: what a v2 entry states, else what the key and
+/// a v1 entry's digest imply.
+fn schemes(key: &PublicKey, entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
+    let kind = key.kind();
+    let stated = entries.iter().find_map(|entry| match entry.body() {
+        Body::HashedRekordV2(record) => Some(record.signature.key_details.scheme()),
+        Body::DsseV2(record) => {
+            record.signatures.first().map(|signature| signature.key_details.scheme())
+        }
+        Body::HashedRekordV1(record) => {
+            Some(Scheme::for_key_and_hash(kind, record.digest.algorithm()))
+        }
+        Body::DsseV1(_) | Body::IntotoV2(_) => None,
+    });
+    match stated.unwrap_or_else(|| key.default_scheme()) {
+        // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
+        // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
+        Scheme::Ed25519 | Scheme::Ed25519ph => vec![Scheme::Ed25519ph, Scheme::Ed25519],
+        scheme => vec![scheme],
+    }
+}
+
+fn verify_over_artifact(
+    key: &PublicKey,
+    schemes: &[Scheme],
+    artifact: &Artifact<'_>,
+    signature: &[u8],
+) -> Result<(), Refusal> {
+    let mut refusal = Refusal::BadSignature;
+    for scheme in schemes {
+        let message = match (scheme.hash(), artifact.bytes) {
+            (Some(algorithm), _) => match artifact.in_algorithm(algorithm) {
+                Some(digest) => Message::Hashed(digest.hash()),
+                None => {
+                    refusal = Refusal::DigestNotKnown { wanted: algorithm };
+                    continue;
+                }
+            },
+            (None, Some(bytes)) => Message::Bytes(bytes),
+            (None, None) => {
+                refusal = Refusal::ArtifactNotKnown;
+                continue;
+            }
+        };
+        if key.verify(*scheme, message, signature).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(refusal)
+}
+
+/// The digest beside a message signature is unsigned and proves nothing, but one that contradicts
+/// the artifact says that this is another artifact's bundle.
+fn check_stated_digest(stated: &Digest, artifact: &Artifact<'_>) -> Result<(), Refusal> {
+    match artifact.in_algorithm(stated.algorithm()) {
+        Some(digest) if digest != stated => Err(Refusal::WrongArtifact {
+            wanted: *artifact.digest(),
+            found: vec![stated.to_string()],
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn statement_about(envelope: &Envelope, artifact: &Artifact<'_>) -> Result<Statement, Refusal> {
+    if envelope.payload_type != IN_TOTO_PAYLOAD_TYPE {
+        let payload_type = envelope.payload_type.chars().take(128).collect();
+        return Err(Refusal::NotAStatement { payload_type });
+    }
+    let statement = Statement::parse(&envelope.payload)?;
+    if statement.subjects.iter().any(|subject| is_about(&subject.digest, artifact)) {
+        return Ok(statement);
+    }
+    const FOUND_MAX: usize = 4;
+    let found = statement.subjects.iter().take(FOUND_MAX).flat_map(|subject| {
+        subject.digest.iter().take(1).map(|(name, value)| format!("{name}:{value:.128}"))
+    });
+    Err(Refusal::WrongArtifact { wanted: *artifact.digest(), found: found.collect() })
+}
+
+/// Whether a subject names the artifact: at least one digest in a known algorithm, and every such
+/// digest the artifact's. A subject that agrees in one algorithm and contradicts in another is
+/// about no artifact at all.
+fn is_about(subject: &evidence::statement::DigestSet, artifact: &Artifact<'_>) -> bool {
+    let mut agreed = 0;
+    for digest in &artifact.digests {
+        match subject.get(digest.algorithm()) {
+            Some(found) if found == *digest => agreed += 1,
+            Some(_) => return false,
+            None => {}
+        }
+    }
+    agreed > 0
+}
+
+fn bind_entry(
+    index: usize,
+    entry: &VerifiedEntry,
+    evidence: &Evidence,
+    signer: &VerifiedSigner,
+    artifact: &Artifact<'_>,
+) -> Result<(), Refusal> {
+    let mismatch = |what| Refusal::EntryMismatch { index, what };
+    let (kind, _) = entry.body().kind_and_version();
+    let signature = evidence.signature();
+    match (&evidence.content, entry.body()) {
+        (Content::Message { .. }, Body::HashedRekordV1(record)) => {
+            bind_digest(&record.digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_signature(signature, &record.signature, &record.verifier, signer).map_err(mismatch)
+        }
+        (Content::Message { .. }, Body::HashedRekordV2(record)) => {
+            bind_digest(&record.digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
+        }
+        (Content::Envelope(envelope), Body::HashedRekordV2(record)) => {
+            let pae = Hash::of(record.digest.algorithm(), &envelope.pae());
+            if record.digest != Digest::from(pae) {
+                return Err(mismatch("envelope"));
+            }
+            bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
+        }
+        (Content::Envelope(envelope), Body::DsseV1(record)) => {
+            bind_payload(&record.payload_digest, envelope).map_err(mismatch)?;
+            bind_one_of(signature, &record.signatures, signer).map_err(mismatch)
+        }
+        (Content::Envelope(envelope), Body::IntotoV2(record)) => {
+            bind_payload(&record.payload_digest, envelope).map_err(mismatch)?;
+            if record.payload_type != envelope.payload_type {
+                return Err(mismatch("payload type"));
+            }
+            bind_one_of(signature, &record.signatures, signer).map_err(mismatch)
+        }
+        (Content::Envelope(envelope), Body::DsseV2(record)) => {
+            bind_payload(&record.payload_digest, envelope).map_err(mismatch)?;
+            let all = record.signatures.iter();
+            let matching = all
+                .map(|recorded| bind_signature_v2(signature, recorded, signer))
+                .reduce(|first, next| first.or(next));
+            matching.unwrap_or(Err("signature")).map_err(mismatch)
+        }
+        (Content::Message { .. }, Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV2(_))
+        | (Content::Envelope(_), Body::HashedRekordV1(_)) => {
+            Err(Refusal::WrongEntryKind { index, kind })
+        }
+    }
+}
+
+/// `None` if the entry's digest is another artifact's; an inner error if it cannot be told.
+fn bind_digest(recorded: &Digest, artifact: &Artifact<'_>) -> Option<Result<(), Refusal>> {
+    match artifact.in_algorithm(recorded.algorithm()) {
+        None => Some(Err(Refusal::DigestNotKnown { wanted: recorded.algorithm() })),
+        Some(digest) => (digest == recorded).then_some(Ok(())),
+    }
+}
+
+fn bind_payload(recorded: &Digest, envelope: &Envelope) -> Result<(), &'static str> {
+    let found = Hash::of(recorded.algorithm(), &envelope.payload);
+    if *recorded == Digest::from(found) { Ok(()) } else { Err("payload") }
+}
+
+fn bind_one_of(
+    signature: &[u8],
+    recorded: &[(Vec<u8>, Verifier)],
+    signer: &VerifiedSigner,
+) -> Result<(), &'static str> {
+    recorded
+        .iter()
+        .map(|(content, verifier)| bind_signature(signature, content, verifier, signer))
+        .reduce(|first, next| first.or(next))
+        .unwrap_or(Err("signature"))
+}
+
+fn bind_signature_v2(
+    signature: &[u8],
+    recorded: &SignatureV2,
+    signer: &VerifiedSigner,
+) -> Result<(), &'static str> {
+    bind_signature(signature, &recorded.content, &recorded.verifier, signer)
+}
+
+fn bind_signature(
+    signature: &[u8],
+    recorded: &[u8],
+    verifier: &Verifier,
+    signer: &VerifiedSigner,
+) -> Result<(), &'static str> {
+    if signature != recorded {
+        return Err("signature");
+    }
+    let same_signer = match (verifier, signer.certificate()) {
+        (Verifier::Certificate(der), Some(certificate)) => der == certificate.der(),
+        // A pinned key signs under whatever the entry holds it in.
+        (Verifier::Certificate(der), None) => evidence::Certificate::parse(der)
+            .is_ok_and(|certificate| certificate.public_key() == signer.key()),
+        (Verifier::PublicKey(der), None) => der == signer.key().spki_der(),
+        // A keyless signer's entry must hold its certificate: the bare key says nothing of who.
+        (Verifier::PublicKey(_), Some(_)) => false,
+    };
+    if same_signer { Ok(()) } else { Err("signer") }
+}

@@ -1,0 +1,205 @@
+//! The log has it: entries proven under a checkpoint, or promised, by a log of the trust root.
+//!
+//! RFC 9162 §2.1.3 (inclusion), C2SP tlog-checkpoint and signed-note, Rekor's signed entry
+//! timestamps. Says nothing about what an entry is about: that is `claim`.
+
+use crypto::Message;
+use crypto::merkle;
+use evidence::bundle::Format;
+use evidence::entry::{Body, InclusionProof};
+use evidence::{Checkpoint, Evidence, LogEntry, SignedNote, UnixTime};
+use nonempty::NonEmpty;
+
+use crate::explain::{Check, Trace};
+use crate::trust_root::{Log, TrustRoot, Window};
+use crate::verdict::Refusal;
+
+/// A leaf proven under a checkpoint signed by a log of the trust root, or promised by that log
+/// where the format allows a promise alone (bundle v0.1).
+///
+/// Says nothing about what the leaf records, nor, for an entry without a promised time, *when* it
+/// was logged.
+#[derive(Clone, Debug)]
+pub struct VerifiedEntry {
+    body: Body,
+    log_id: Vec<u8>,
+    log_index: u64,
+    promised_time: Option<UnixTime>,
+    log_window: Window,
+}
+
+impl VerifiedEntry {
+    /// The leaf.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The log's identifier.
+    #[must_use]
+    pub fn log_id(&self) -> &[u8] {
+        &self.log_id
+    }
+
+    /// The entry's number in the log.
+    #[must_use]
+    pub fn log_index(&self) -> u64 {
+        self.log_index
+    }
+
+    /// When the log promises to have taken it, under a signature that verified.
+    #[must_use]
+    pub fn promised_time(&self) -> Option<UnixTime> {
+        self.promised_time
+    }
+
+    /// When the log's key is trusted.
+    pub(crate) fn log_window(&self) -> Window {
+        self.log_window
+    }
+}
+
+/// Proves every entry of the evidence. All must hold: an entry that does not is a contradiction,
+/// never something to pass over.
+///
+/// # Errors
+/// When there is no entry, or one of them does not hold.
+pub fn verify(
+    evidence: &Evidence,
+    roots: &TrustRoot,
+    trace: &mut Trace,
+) -> Result<NonEmpty<VerifiedEntry>, Refusal> {
+    let entries = evidence
+        .entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| verify_entry(index, entry, evidence.format, roots, trace))
+        .collect::<Result<Vec<_>, _>>()?;
+    NonEmpty::from_vec(entries).ok_or(Refusal::NotLogged)
+}
+
+fn verify_entry(
+    index: usize,
+    entry: &LogEntry,
+    format: Format,
+    roots: &TrustRoot,
+    trace: &mut Trace,
+) -> Result<VerifiedEntry, Refusal> {
+    let log = roots.log(&entry.log_id).ok_or_else(|| Refusal::UnknownLog {
+        index,
+        log_id: entry.log_id.iter().take(32).map(|byte| format!("{byte:02x}")).collect(),
+    })?;
+    let promised_time = match &entry.promise {
+        Some(promise) => Some(verify_promise(index, entry, promise, log, trace)?),
+        None => None,
+    };
+    let proven = match &entry.proof {
+        Some(proof) => verify_proof(index, entry, proof, log, trace)?,
+        None => false,
+    };
+    let promise_suffices = format == Format::BundleV0_1 && promised_time.is_some();
+    if !proven && !promise_suffices {
+        return Err(Refusal::NoProof { index, format });
+    }
+    Ok(VerifiedEntry {
+        body: entry.body.clone(),
+        log_id: entry.log_id.clone(),
+        log_index: entry.log_index,
+        promised_time,
+        log_window: log.window,
+    })
+}
+
+/// The promised time, if the log's promise verifies and its key was trusted then.
+fn verify_promise(
+    index: usize,
+    entry: &LogEntry,
+    promise: &[u8],
+    log: &Log,
+    trace: &mut Trace,
+) -> Result<UnixTime, Refusal> {
+    let bad_promise = Refusal::BadPromise { index };
+    let (time, data) =
+        entry.integrated_time.zip(entry.promised_data()).ok_or(bad_promise.clone())?;
+    log.key.verify(log.scheme, Message::Bytes(&data), promise).map_err(|_| bad_promise)?;
+    if !log.window.contains(time) {
+        return Err(Refusal::LogKeyNotValid { index, time, window: log.window });
+    }
+    trace.passed(Check::LogPromise, || {
+        (
+            format!("the promise of {}", log.host),
+            format!("promised at {time} as entry {}", entry.log_index),
+        )
+    });
+    Ok(time)
+}
+
+/// Whether the proof proves anything: one without a checkpoint does not, since nobody signed its
+/// root. A proof that contradicts itself or its checkpoint is an error.
+fn verify_proof(
+    index: usize,
+    entry: &LogEntry,
+    proof: &InclusionProof,
+    log: &Log,
+    trace: &mut Trace,
+) -> Result<bool, Refusal> {
+    let leaf = merkle::leaf_hash(&entry.canonical_body);
+    let InclusionProof { leaf_index, tree_size, root, hashes, .. } = proof;
+    merkle::verify_inclusion(&leaf, leaf_index.0, tree_size.0, hashes, root)
+        .map_err(|problem| Refusal::BadInclusionProof { index, leaf: *leaf_index, problem })?;
+    let Some(envelope) = &proof.checkpoint else {
+        trace.skipped(Check::LogInclusion, || {
+            ("a signed checkpoint".to_owned(), "a proof without one".to_owned())
+        });
+        return Ok(false);
+    };
+    let checkpoint = verify_checkpoint(index, envelope, entry, log)?;
+    if checkpoint.size != *tree_size || checkpoint.root != *root {
+        return Err(Refusal::CheckpointMismatch {
+            index,
+            wanted: checkpoint.size,
+            found: *tree_size,
+        });
+    }
+    trace.passed(Check::LogInclusion, || {
+        (
+            format!("inclusion in the log {}", checkpoint.origin),
+            format!("leaf {leaf_index} of {tree_size}"),
+        )
+    });
+    Ok(true)
+}
+
+fn verify_checkpoint(
+    index: usize,
+    envelope: &str,
+    entry: &LogEntry,
+    log: &Log,
+) -> Result<Checkpoint, Refusal> {
+    let bad_signature = Refusal::BadCheckpointSignature { index };
+    let note = SignedNote::parse(envelope).map_err(|_| bad_signature.clone())?;
+    let checkpoint = Checkpoint::parse(note.text())
+        .map_err(|problem| Refusal::MalformedCheckpoint { index, problem })?;
+    // A v2 log's origin is the host of its URL. A v1 log's is a name and a tree, which private
+    // instances choose freely; its key alone identifies it.
+    let is_v2 = matches!(entry.body, Body::HashedRekordV2(_) | Body::DsseV2(_));
+    if is_v2 && checkpoint.origin != log.host {
+        return Err(Refusal::WrongOrigin {
+            index,
+            wanted: log.host.clone(),
+            found: checkpoint.origin,
+        });
+    }
+    // Lines of other keys are ignored; every line that claims this log's key must verify.
+    let hint = &log.id[..log.id.len().min(4)];
+    let mut ours = note.signatures().iter().filter(|line| line.key_hint == hint).peekable();
+    if ours.peek().is_none() {
+        return Err(bad_signature);
+    }
+    for line in ours {
+        log.key
+            .verify(log.scheme, Message::Bytes(note.text().as_bytes()), &line.signature)
+            .map_err(|_| bad_signature.clone())?;
+    }
+    Ok(checkpoint)
+}

@@ -1,0 +1,394 @@
+//! What is wanted, and the judge: every piece of evidence under every requirement, no reason lost.
+//!
+//! A [`Policy`] has no default and no empty form: nothing to require can never mean success. A
+//! waiver is a variant that a reader of the policy sees.
+
+use std::sync::Arc;
+
+use crypto::PublicKey;
+use evidence::bundle::ParseBundleError;
+use evidence::certificate::FulcioExtension;
+use evidence::{Evidence, UnixTime};
+use nonempty::NonEmpty;
+use regex::{Regex, RegexBuilder};
+
+use crate::claim::{self, Artifact, VerifiedClaim};
+use crate::explain::{Check, Explanation, Trace};
+use crate::signer::VerifiedSigner;
+use crate::trust_root::TrustRoot;
+use crate::verdict::{Ground, Grounds, Obstacle, Reason, Refusal, Verdict};
+use crate::{logged, signer, time};
+
+/// Longest regular expression taken, in bytes.
+pub const REGEX_SIZE_MAX: usize = 4096;
+/// Most memory a compiled regular expression may take, in bytes.
+const REGEX_MEMORY_MAX: usize = 1024 * 1024;
+
+/// What is required of an artifact. Every requirement must be met.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What the policy is called where people read it.
+    pub name: String,
+    /// The requirements.
+    pub requirements: NonEmpty<Requirement>,
+}
+
+/// One requirement: met as soon as one of its authorities accepts one piece of evidence.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    /// The authorities, any of which suffices.
+    pub any_of: NonEmpty<Authority>,
+}
+
+/// Who can meet a requirement, each with its own trust root.
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// A signer certified by an authority of the trust root, logged, at a trusted time.
+    Keyless {
+        /// What it is called.
+        name: String,
+        /// What is believed.
+        roots: Arc<TrustRoot>,
+        /// The signers wanted, any of which suffices.
+        identities: NonEmpty<IdentityPattern>,
+    },
+    /// The holder of a key, logged.
+    Key {
+        /// What it is called.
+        name: String,
+        /// What is believed about logs and timestamps.
+        roots: Arc<TrustRoot>,
+        /// The key.
+        key: Box<PublicKey>,
+    },
+    /// Admits without evidence.
+    StaticPass {
+        /// What it is called.
+        name: String,
+    },
+    /// Refuses whatever the evidence.
+    StaticFail {
+        /// What it is called.
+        name: String,
+        /// What to tell.
+        message: String,
+    },
+}
+
+/// A signer that is wanted: everything named must match.
+#[derive(Clone, Debug)]
+pub struct IdentityPattern {
+    /// The identity provider.
+    pub issuer: Pattern,
+    /// The name in the certificate.
+    pub subject: Pattern,
+    /// Further certificate extensions.
+    pub extensions: Vec<(FulcioExtension, Pattern)>,
+}
+
+/// How a text is compared.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// Equal, byte for byte.
+    Exact(String),
+    /// Contains a match of the regular expression: unanchored, as Cosign does.
+    Regex(Regex),
+}
+
+/// A regular expression that is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPattern {
+    /// An empty text would match only an empty name, and an empty expression every one.
+    #[error("an empty pattern matches nothing useful")]
+    Empty,
+    /// Longer than [`REGEX_SIZE_MAX`].
+    #[error("a regular expression of {found} bytes is longer than the {REGEX_SIZE_MAX} taken")]
+    TooLong {
+        /// Length in bytes.
+        found: usize,
+    },
+    /// Not a regular expression.
+    #[error("not a regular expression: {0}")]
+    Syntax(String),
+}
+
+impl Pattern {
+    /// A text to be equal to.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn exact(text: &str) -> Result<Self, BadPattern> {
+        if text.is_empty() { Err(BadPattern::Empty) } else { Ok(Self::Exact(text.to_owned())) }
+    }
+
+    /// A regular expression to contain a match of.
+    ///
+    /// # Errors
+    /// When it is empty, too long or no regular expression.
+    pub fn regex(expression: &str) -> Result<Self, BadPattern> {
+        if expression.is_empty() {
+            return Err(BadPattern::Empty);
+        }
+        if expression.len() > REGEX_SIZE_MAX {
+            return Err(BadPattern::TooLong { found: expression.len() });
+        }
+        RegexBuilder::new(expression)
+            .size_limit(REGEX_MEMORY_MAX)
+            .dfa_size_limit(REGEX_MEMORY_MAX)
+            .build()
+            .map(Self::Regex)
+            .map_err(|error| BadPattern::Syntax(error.to_string().replace('\n', " ")))
+    }
+
+    /// Whether the text matches.
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted == text,
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "`{text}`"),
+            Self::Regex(regex) => write!(f, "a match of `{regex}`"),
+        }
+    }
+}
+
+impl std::fmt::Display for IdentityPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} vouched for by {}", self.subject, self.issuer)?;
+        self.extensions
+            .iter()
+            .try_for_each(|(extension, wanted)| write!(f, ", {} {wanted}", extension.name()))
+    }
+}
+
+/// What is judged: an artifact, every piece of evidence found about it, and what kept others from
+/// being found.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The artifact.
+    pub artifact: &'a Artifact<'a>,
+    /// The evidence.
+    pub pieces: &'a [Piece],
+    /// What could not be seen.
+    pub obstacles: &'a [Obstacle],
+}
+
+/// A piece of evidence, with where it was found.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Where it was found.
+    pub source: String,
+    /// The evidence, or why it is none.
+    pub evidence: Result<Evidence, ParseBundleError>,
+}
+
+impl Policy {
+    /// Judges a case.
+    #[must_use]
+    pub fn judge(&self, case: &Case<'_>, now: UnixTime) -> Verdict {
+        self.judge_with(case, now, &mut None)
+    }
+
+    /// Judges a case and writes down every check.
+    #[must_use]
+    pub fn explain(&self, case: &Case<'_>, now: UnixTime) -> (Verdict, Vec<Explanation>) {
+        let mut explanations = Some(Vec::new());
+        let verdict = self.judge_with(case, now, &mut explanations);
+        (verdict, explanations.unwrap_or_default())
+    }
+
+    fn judge_with(
+        &self,
+        case: &Case<'_>,
+        now: UnixTime,
+        explanations: &mut Option<Vec<Explanation>>,
+    ) -> Verdict {
+        let mut grounds = Vec::new();
+        let mut reasons = Vec::new();
+        for requirement in &self.requirements {
+            match requirement.judge(case, now, explanations) {
+                Ok(ground) => grounds.push(ground),
+                Err(refused) => reasons.extend(refused),
+            }
+        }
+        match NonEmpty::from_vec(reasons) {
+            None => Verdict::Admit(Grounds(
+                NonEmpty::from_vec(grounds).expect("a policy has at least one requirement"),
+            )),
+            Some(reasons) => match NonEmpty::collect(case.obstacles.iter().cloned()) {
+                // What was not seen might have met the requirement. What a policy refuses whatever
+                // the evidence, it refuses all the same.
+                Some(obstacles) if !reasons.iter().all(Reason::is_final) => {
+                    Verdict::Unknown(obstacles, reasons.into())
+                }
+                _ => Verdict::Refuse(reasons),
+            },
+        }
+    }
+}
+
+impl Reason {
+    /// Whether no evidence could have changed it.
+    fn is_final(&self) -> bool {
+        matches!(self.refusal, Refusal::Static { .. })
+    }
+}
+
+impl Requirement {
+    fn judge(
+        &self,
+        case: &Case<'_>,
+        now: UnixTime,
+        explanations: &mut Option<Vec<Explanation>>,
+    ) -> Result<Ground, Vec<Reason>> {
+        let mut reasons = Vec::new();
+        for authority in &self.any_of {
+            match authority.judge(case, now, explanations) {
+                Ok(ground) => return Ok(ground),
+                Err(refused) => reasons.extend(refused),
+            }
+        }
+        Err(reasons)
+    }
+}
+
+impl Authority {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Keyless { name, .. }
+            | Self::Key { name, .. }
+            | Self::StaticPass { name }
+            | Self::StaticFail { name, .. } => name,
+        }
+    }
+
+    fn judge(
+        &self,
+        case: &Case<'_>,
+        now: UnixTime,
+        explanations: &mut Option<Vec<Explanation>>,
+    ) -> Result<Ground, Vec<Reason>> {
+        let authority = self.name().to_owned();
+        let reason = |source, refusal| Reason { source, authority: authority.clone(), refusal };
+        match self {
+            Self::StaticPass { .. } => return Ok(Ground::Static { authority }),
+            Self::StaticFail { message, .. } => {
+                let refusal = Refusal::Static { message: message.clone() };
+                return Err(vec![reason(None, refusal)]);
+            }
+            Self::Keyless { .. } | Self::Key { .. } => {}
+        }
+        if case.pieces.is_empty() {
+            return Err(vec![reason(None, Refusal::NoEvidence)]);
+        }
+        let mut reasons = Vec::new();
+        for Piece { source, evidence } in case.pieces {
+            let mut trace =
+                if explanations.is_some() { Trace::recording() } else { Trace::silent() };
+            let outcome = match evidence {
+                Ok(evidence) => self.prove(evidence, case.artifact, now, &mut trace),
+                Err(malformed) => Err(Refusal::Malformed(malformed.clone())),
+            };
+            if let Err(refusal) = &outcome {
+                trace.failed(refusal);
+            }
+            if let Some(explanations) = explanations {
+                explanations.push(Explanation {
+                    source: source.clone(),
+                    authority: authority.clone(),
+                    lines: trace.into_lines(),
+                });
+            }
+            match outcome {
+                Ok(claim) => {
+                    let source = source.clone();
+                    return Ok(Ground::Claim { source, authority, claim: Box::new(claim) });
+                }
+                Err(refusal) => reasons.push(reason(Some(source.clone()), refusal)),
+            }
+        }
+        Err(reasons)
+    }
+
+    /// The chain: log, time, signer, claim; then whether this signer is wanted.
+    fn prove(
+        &self,
+        evidence: &Evidence,
+        artifact: &Artifact<'_>,
+        now: UnixTime,
+        trace: &mut Trace,
+    ) -> Result<VerifiedClaim, Refusal> {
+        match self {
+            Self::Keyless { roots, identities, .. } => {
+                let entries = logged::verify(evidence, roots, trace)?;
+                let entry_list: Vec<_> = entries.iter().cloned().collect();
+                let times = time::observe(evidence, &entry_list, roots, now, trace)?;
+                let signer = signer::verify(evidence, &times, roots, trace)?;
+                let claim =
+                    claim::verify(evidence, signer, entries, times.into(), artifact, trace)?;
+                check_identity(claim.signer(), identities, trace)?;
+                Ok(claim)
+            }
+            Self::Key { roots, key, .. } => {
+                let entries = logged::verify(evidence, roots, trace)?;
+                let entry_list: Vec<_> = entries.iter().cloned().collect();
+                let times = time::observe_any(evidence, &entry_list, roots, now, trace)?;
+                let signer = signer::pin(evidence, key, trace)?;
+                claim::verify(evidence, signer, entries, times, artifact, trace)
+            }
+            Self::StaticPass { .. } | Self::StaticFail { .. } => Err(Refusal::NoEvidence),
+        }
+    }
+}
+
+fn check_identity(
+    signer: &VerifiedSigner,
+    identities: &NonEmpty<IdentityPattern>,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
+    let (Some(issuer), Some(subject)) = (signer.issuer(), signer.subject()) else {
+        return Err(Refusal::NoCertificate);
+    };
+    let named = identities
+        .iter()
+        .filter(|identity| identity.issuer.matches(issuer) && identity.subject.matches(subject));
+    let mut refusal = Refusal::WrongIdentity {
+        wanted: identities.iter().map(ToString::to_string).collect(),
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
+    };
+    for identity in named {
+        match check_extensions(signer, identity) {
+            Ok(()) => {
+                trace.passed(Check::Identity, || {
+                    (identity.to_string(), format!("`{subject}` vouched for by `{issuer}`"))
+                });
+                return Ok(());
+            }
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
+}
+
+fn check_extensions(signer: &VerifiedSigner, identity: &IdentityPattern) -> Result<(), Refusal> {
+    for (extension, wanted) in &identity.extensions {
+        let found = signer.extensions().and_then(|extensions| extensions.get(*extension));
+        if !found.is_some_and(|value| wanted.matches(value)) {
+            return Err(Refusal::WrongExtension {
+                extension: *extension,
+                wanted: wanted.to_string(),
+                found: found.map(str::to_owned),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! When: moments at which a trusted observer saw the signature.
+//!
+//! A log's promise (Rekor v1) or an RFC 3161 timestamp over the signature (RFC 3161 §2.4.2,
+//! RFC 5652 §5.4, RFC 5816). A time that nobody signed is no time.
+
+use crypto::{Hash, Message};
+use evidence::timestamp::{SignerId, Timestamp};
+use evidence::{Certificate, Evidence, UnixTime};
+use nonempty::NonEmpty;
+
+use crate::chain::{self, BadChain, Criticality};
+use crate::explain::{Check, Trace};
+use crate::logged::VerifiedEntry;
+use crate::trust_root::{TimestampAuthority, TrustRoot, Window};
+use crate::verdict::Refusal;
+
+/// How far a trusted clock may be ahead of this machine's, in seconds: machines without good time
+/// must be able to verify what they have just signed.
+pub const CLOCK_SKEW_MAX_S: i64 = 60;
+
+/// When a trusted observer saw the signature, not in the future.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedTime {
+    time: UnixTime,
+    observer: Observer,
+}
+
+/// Who observed a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observer {
+    /// A log, which promised the time with its entry.
+    Log,
+    /// A timestamp authority, by its URL in the trust root.
+    TimestampAuthority(String),
+}
+
+impl VerifiedTime {
+    /// The moment.
+    #[must_use]
+    pub fn time(&self) -> UnixTime {
+        self.time
+    }
+
+    /// Who observed it.
+    #[must_use]
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+}
+
+/// Gathers every trusted time of the evidence.
+///
+/// Timestamps of unknown authorities are passed over, for they prove nothing either way; a
+/// timestamp that claims a trusted authority and does not hold is refused.
+///
+/// # Errors
+/// When there is no trusted time, one lies in the future or outside a log key's validity, or a
+/// timestamp contradicts itself.
+pub fn observe(
+    evidence: &Evidence,
+    entries: &[VerifiedEntry],
+    roots: &TrustRoot,
+    now: UnixTime,
+    trace: &mut Trace,
+) -> Result<NonEmpty<VerifiedTime>, Refusal> {
+    let times = gather(evidence, entries, roots, trace)?;
+    let times = NonEmpty::from_vec(times.0).ok_or(times.1.unwrap_or(Refusal::NoTrustedTime))?;
+    check_times(&times, entries, now)?;
+    Ok(times)
+}
+
+/// As [`observe`], where no time at all is in order: for a pinned key, which has no validity of
+/// its own. What times there are must still hold.
+///
+/// # Errors
+/// When one lies in the future or outside a log key's validity, or a timestamp contradicts itself.
+pub fn observe_any(
+    evidence: &Evidence,
+    entries: &[VerifiedEntry],
+    roots: &TrustRoot,
+    now: UnixTime,
+    trace: &mut Trace,
+) -> Result<Vec<VerifiedTime>, Refusal> {
+    let (times, _) = gather(evidence, entries, roots, trace)?;
+    if let Some(times) = NonEmpty::collect(times.iter().cloned()) {
+        check_times(&times, entries, now)?;
+    }
+    Ok(times)
+}
+
+/// The times, and why a timestamp was passed over, if one was.
+fn gather(
+    evidence: &Evidence,
+    entries: &[VerifiedEntry],
+    roots: &TrustRoot,
+    trace: &mut Trace,
+) -> Result<(Vec<VerifiedTime>, Option<Refusal>), Refusal> {
+    let promised = entries.iter().filter_map(VerifiedEntry::promised_time);
+    let mut times: Vec<_> =
+        promised.map(|time| VerifiedTime { time, observer: Observer::Log }).collect();
+    let mut passed_over = None;
+    for (index, bytes) in evidence.timestamps.iter().enumerate() {
+        match verify_timestamp(index, bytes, evidence.signature(), roots) {
+            Ok(time) => {
+                trace.passed(Check::Timestamp, || {
+                    ("a timestamp of a trusted authority".to_owned(), time.time.to_string())
+                });
+                times.push(time);
+            }
+            Err(refusal @ Refusal::UnknownTimestampAuthority { .. }) => {
+                trace.skipped(Check::Timestamp, || refusal.wanted_and_found());
+                passed_over = Some(refusal);
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok((times, passed_over))
+}
+
+fn check_times(
+    times: &NonEmpty<VerifiedTime>,
+    entries: &[VerifiedEntry],
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    for VerifiedTime { time, .. } in times {
+        if *time > now.plus_seconds(CLOCK_SKEW_MAX_S) {
+            return Err(Refusal::TimeInFuture { time: *time, now });
+        }
+        // A log that promises no time was asked at about the time of the timestamp.
+        for (index, entry) in entries.iter().enumerate() {
+            let window = entry.log_window();
+            if entry.promised_time().is_none() && !window.contains(*time) {
+                return Err(Refusal::LogKeyNotValid { index, time: *time, window });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn verify_timestamp(
+    index: usize,
+    bytes: &[u8],
+    signature: &[u8],
+    roots: &TrustRoot,
+) -> Result<VerifiedTime, Refusal> {
+    let timestamp =
+        Timestamp::parse(bytes).map_err(|source| Refusal::MalformedTimestamp { index, source })?;
+    let imprint = timestamp.imprint();
+    if Hash::of(imprint.algorithm(), signature) != *imprint {
+        return Err(Refusal::TimestampImprint { index });
+    }
+    let inconsistent = |source| Refusal::InconsistentTimestamp { index, source };
+    timestamp.check_content_type().map_err(inconsistent)?;
+    timestamp.check_message_digest().map_err(inconsistent)?;
+    let time = timestamp.time();
+
+    // Several generations of one authority may share a name; one of them has to hold at that time.
+    let mut refusal = Refusal::UnknownTimestampAuthority { index };
+    for authority in &roots.timestamp_authorities {
+        let Some(signer) = signer_of(&timestamp, authority) else { continue };
+        match verify_under(index, &timestamp, &signer, authority) {
+            Ok(()) => {
+                let observer = Observer::TimestampAuthority(authority.uri.clone());
+                return Ok(VerifiedTime { time, observer });
+            }
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
+}
+
+/// The certificate that the token says signed it, if it can be this authority's: the pinned one,
+/// or one the token brings along and the authority's chain issued. A certificate in the token that
+/// nothing points to is never looked at.
+fn signer_of(timestamp: &Timestamp, authority: &TimestampAuthority) -> Option<Certificate> {
+    if let Some(pinned) = &authority.signer {
+        return is_signer(timestamp.signer(), pinned).then(|| pinned.clone());
+    }
+    let chain = authority.chain.as_ref()?;
+    timestamp.certificates().iter().filter_map(|der| Certificate::parse(der).ok()).find(
+        |certificate| {
+            is_signer(timestamp.signer(), certificate)
+                && certificate.issuer_name_der() == chain.issuing().subject_name_der()
+        },
+    )
+}
+
+fn is_signer(id: &SignerId, certificate: &Certificate) -> bool {
+    match id {
+        SignerId::IssuerAndSerial { issuer_der, serial } => {
+            issuer_der == certificate.issuer_name_der() && serial == certificate.serial()
+        }
+        SignerId::SubjectKeyId(id) => certificate.subject_key_identifier() == Some(id.as_slice()),
+    }
+}
+
+fn verify_under(
+    index: usize,
+    timestamp: &Timestamp,
+    signer: &Certificate,
+    authority: &TimestampAuthority,
+) -> Result<(), Refusal> {
+    let chain_refusal = |source: BadChain| Refusal::TimestampChain { index, source };
+    timestamp
+        .check_signing_certificate(signer.der())
+        .map_err(|source| Refusal::InconsistentTimestamp { index, source })?;
+    let key = signer.public_key();
+    let scheme = timestamp
+        .scheme(key.kind())
+        .map_err(|source| Refusal::TimestampAlgorithm { index, source })?;
+    key.verify(scheme, Message::Bytes(timestamp.signed_attributes_der()), timestamp.signature())
+        .map_err(|_| Refusal::BadTimestampSignature { index })?;
+
+    let time = timestamp.time();
+    let outside = |window| Refusal::TimestampAuthorityNotValid { index, time, window };
+    if !authority.window.contains(time) {
+        return Err(outside(authority.window));
+    }
+    let signer_window = window_of(signer);
+    if !signer_window.contains(time) {
+        return Err(outside(signer_window));
+    }
+    let Some(chain) = &authority.chain else { return Ok(()) };
+    chain.valid_at(time).map_err(|expired| outside(window_of(expired)))?;
+    if authority.signer.is_none() {
+        // The pinned signer's chain was proven when the trust root was loaded; this one's was not.
+        chain::check_timestamp_signer(signer, Criticality::Required).map_err(chain_refusal)?;
+        chain.verify_leaf(signer, time).map_err(chain_refusal)?;
+    }
+    Ok(())
+}
+
+/// A certificate's own validity.
+pub(crate) fn window_of(certificate: &Certificate) -> Window {
+    Window { start: certificate.not_before(), end: Some(certificate.not_after()) }
+}

@@ -1,0 +1,231 @@
+//! Trust roots: the authorities, logs and timestamp authorities that are believed, and when.
+//!
+//! `sigstore_trustroot.proto`, `TrustedRoot`. Keys and chains are parsed and checked once, here, so
+//! that a verification spends its time on what differs from one signature to the next. A key
+//! without a first moment of validity is refused, never taken as always valid.
+
+mod wire;
+
+use crypto::{PublicKey, Scheme};
+use evidence::key_details::KeyDetailsError;
+use evidence::{Certificate, UnixTime};
+
+use crate::chain::{BadChain, Chain, Criticality, Purpose};
+
+/// Longest trust root read, in bytes. The public instance's has about 7,000.
+pub const TRUST_ROOT_SIZE_MAX: usize = 1024 * 1024;
+/// Most authorities or logs of one kind.
+pub const MEMBERS_MAX: usize = 256;
+
+/// The public Sigstore instance's trust root, as shipped with its official Python client.
+const PUBLIC_GOOD: &[u8] = include_bytes!("../data/public-good-trusted-root.json");
+
+/// What is believed, and when.
+#[derive(Clone, Debug)]
+pub struct TrustRoot {
+    pub(crate) authorities: Vec<CertificateAuthority>,
+    pub(crate) certificate_logs: Vec<Log>,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) timestamp_authorities: Vec<TimestampAuthority>,
+    digest: [u8; 32],
+}
+
+/// A span of time, both ends inclusive. Without an end it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First moment.
+    pub start: UnixTime,
+    /// Last moment, if there is one.
+    pub end: Option<UnixTime>,
+}
+
+/// A transparency log or CT log that is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    /// How entries and certificate timestamps name it.
+    pub(crate) id: Vec<u8>,
+    /// The host of its base URL, which is a v2 log's origin.
+    pub(crate) host: String,
+    pub(crate) key: PublicKey,
+    pub(crate) scheme: Scheme,
+    pub(crate) window: Window,
+}
+
+/// A certificate authority that is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateAuthority {
+    pub(crate) uri: String,
+    pub(crate) chain: Chain,
+    pub(crate) window: Window,
+}
+
+/// A timestamp authority that is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct TimestampAuthority {
+    pub(crate) uri: String,
+    /// The signing certificate, where the trust root holds it.
+    pub(crate) signer: Option<Certificate>,
+    /// The authorities above it; empty where the signing certificate itself is pinned alone.
+    pub(crate) chain: Option<Chain>,
+    pub(crate) window: Window,
+}
+
+/// Why bytes are no trust root.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseTrustRootError {
+    /// Longer than [`TRUST_ROOT_SIZE_MAX`].
+    #[error("a trust root of {found} bytes is longer than the {TRUST_ROOT_SIZE_MAX} read")]
+    TooLong {
+        /// Length in bytes.
+        found: usize,
+    },
+    /// Not JSON of the right shape.
+    #[error("not a Sigstore trusted root: {0}")]
+    Json(String),
+    /// Another media type.
+    #[error("wanted a Sigstore trusted root v0.1 or v0.2, found media type `{found}`")]
+    UnknownMediaType {
+        /// The media type found, cut to 128 characters.
+        found: String,
+    },
+    /// More than [`MEMBERS_MAX`] members of one kind.
+    #[error("more than {MEMBERS_MAX} {kind}")]
+    TooMany {
+        /// Of which kind.
+        kind: &'static str,
+    },
+    /// A member without a required field.
+    #[error("{kind} {index} has no {field}")]
+    Missing {
+        /// Kind of the member.
+        kind: &'static str,
+        /// Position, counted from 0.
+        index: usize,
+        /// The field.
+        field: &'static str,
+    },
+    /// A time that is not RFC 3339, or a window that ends before it starts.
+    #[error("{kind} {index} has a validity window that is no window")]
+    BadWindow {
+        /// Kind of the member.
+        kind: &'static str,
+        /// Position, counted from 0.
+        index: usize,
+    },
+    /// A key that does not parse or is not what its details say.
+    #[error("the key of {kind} {index}")]
+    Key {
+        /// Kind of the member.
+        kind: &'static str,
+        /// Position, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: KeyDetailsError,
+    },
+    /// A base URL without a host.
+    #[error("{kind} {index} has no base URL with a host")]
+    BadUrl {
+        /// Kind of the member.
+        kind: &'static str,
+        /// Position, counted from 0.
+        index: usize,
+    },
+    /// A chain of certificates that does not hold together.
+    #[error("the certificate chain of {kind} {index}")]
+    Chain {
+        /// Kind of the member.
+        kind: &'static str,
+        /// Position, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: BadChain,
+    },
+}
+
+impl TrustRoot {
+    /// Takes a trust root that the caller pins: a file an operator chose, or a TUF target already
+    /// verified. The JSON carries no signature of its own.
+    ///
+    /// # Errors
+    /// When it is too long or malformed, a member lacks its first moment of validity, or a chain
+    /// of certificates does not hold together. Keys of algorithms that are not supported are left
+    /// out: that only narrows what is believed.
+    pub fn pin(json: &[u8]) -> Result<Self, ParseTrustRootError> {
+        wire::parse(json)
+    }
+
+    /// The public Sigstore instance's trust root, as it was when this was built.
+    ///
+    /// # Panics
+    /// Never: a test parses the embedded copy.
+    #[must_use]
+    pub fn public_good() -> Self {
+        Self::pin(PUBLIC_GOOD).expect("the embedded trust root parses")
+    }
+
+    /// The embedded JSON of [`TrustRoot::public_good`].
+    #[must_use]
+    pub fn public_good_json() -> &'static [u8] {
+        PUBLIC_GOOD
+    }
+
+    /// SHA-256 of the JSON it was pinned from: part of the key under which a verdict is stored.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The transparency log with that identifier.
+    pub(crate) fn log(&self, id: &[u8]) -> Option<&Log> {
+        self.logs.iter().find(|log| log.id == id)
+    }
+}
+
+impl Window {
+    /// Whether the moment lies inside; both ends do.
+    #[must_use]
+    pub fn contains(&self, time: UnixTime) -> bool {
+        self.start <= time && self.end.is_none_or(|end| time <= end)
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.end {
+            Some(end) => write!(f, "{} to {end}", self.start),
+            None => write!(f, "from {}", self.start),
+        }
+    }
+}
+
+impl CertificateAuthority {
+    fn new(uri: String, certificates: Vec<Certificate>, window: Window) -> Result<Self, BadChain> {
+        Ok(Self { uri, chain: Chain::verify(certificates, Purpose::CodeSigning)?, window })
+    }
+}
+
+impl TimestampAuthority {
+    /// The first certificate signs timestamps, unless it is an authority's: then tokens must bring
+    /// their signing certificate along.
+    fn new(
+        uri: String,
+        mut certificates: Vec<Certificate>,
+        window: Window,
+    ) -> Result<Self, BadChain> {
+        let first = certificates.first().ok_or(BadChain::Empty)?;
+        if first.usage().map_err(|_| BadChain::MalformedUsage { index: 0 })?.is_authority {
+            let chain = Some(Chain::verify(certificates, Purpose::TimeStamping)?);
+            return Ok(Self { uri, signer: None, chain, window });
+        }
+        let signer = certificates.remove(0);
+        crate::chain::check_timestamp_signer(&signer, Criticality::Waived)?;
+        let chain = if certificates.is_empty() {
+            None
+        } else {
+            let chain = Chain::verify(certificates, Purpose::TimeStamping)?;
+            chain.check_issued(&signer)?;
+            Some(chain)
+        };
+        Ok(Self { uri, signer: Some(signer), chain, window })
+    }
+}
