@@ -1,0 +1,107 @@
+//! What code may reach for, rule by rule.
+
+use crate::{caught, product};
+use xtask::tidy::reach::check;
+use xtask::tidy::source::{Place, Source};
+
+fn in_package(package: &str, text: &str) -> Vec<String> {
+    caught(&check(&product(package, "x.rs", text)))
+}
+
+#[test]
+fn only_the_binary_prints() {
+    let text = "//! X.\nfn f() {\n    println!(\"x\");\n    std::eprint!(\"y\");\n    dbg!(1);\n}";
+    assert_eq!(in_package("verify", text), ["3 reach", "4 reach", "5 reach"]);
+    assert!(in_package("countersign", text).is_empty());
+}
+
+#[test]
+fn printing_inside_the_arguments_of_a_macro_is_seen() {
+    let text = "fn f() { assert!({ println!(\"x\"); true }); }";
+    assert_eq!(in_package("tlog", text), ["1 reach"]);
+}
+
+#[test]
+fn only_the_binary_exits() {
+    let text = "use std::process;\nfn f() { process::exit(1) }";
+    assert_eq!(in_package("client", text), ["2 reach"]);
+    let text = "use std::process::abort as stop;\nfn f() { stop() }";
+    assert_eq!(in_package("client", text), ["1 reach", "2 reach"]);
+}
+
+#[test]
+fn only_the_binary_reads_the_environment() {
+    assert_eq!(in_package("client", "fn f() { std::env::var(\"X\"); }"), ["1 reach"]);
+    assert_eq!(in_package("client", "use std::{env, fs};\nfn f() { env::args(); }").len(), 2);
+    assert!(in_package("client", "const V: &str = env!(\"CARGO_PKG_VERSION\");").is_empty());
+    assert!(in_package("countersign", "fn f() { std::env::var(\"X\"); }").is_empty());
+}
+
+#[test]
+fn only_the_binary_reads_the_clock() {
+    let imported = "use std::time::SystemTime;\nfn f() { SystemTime::now(); }";
+    assert_eq!(in_package("authority", imported), ["2 reach"]);
+    let renamed = "use std::time::{Instant as Watch};\nfn f() { Watch::now(); }";
+    assert_eq!(in_package("authority", renamed), ["2 reach"]);
+    assert_eq!(in_package("authority", "fn f(t: X) { t.elapsed(); }"), ["1 reach"]);
+    assert_eq!(in_package("authority", "fn f() { jiff::Timestamp::now(); }"), ["1 reach"]);
+    // Deadlines of the async runtime, and times that were handed in, are allowed.
+    assert!(in_package("authority", "fn f() { tokio::time::Instant::now(); }").is_empty());
+    assert!(in_package("authority", "fn f(now: std::time::SystemTime) {}").is_empty());
+}
+
+#[test]
+fn tests_may_print_but_only_where_they_are_tests() {
+    let text = "#[cfg(test)]\nmod tests {\n    fn f() { println!(\"x\"); }\n}\nfn g() { println!(\"y\"); }";
+    assert_eq!(in_package("verify", text), ["5 reach"]);
+    let text = "#[cfg(not(test))]\nmod m { fn f() { println!(\"x\"); } }";
+    assert_eq!(in_package("verify", text), ["2 reach"]);
+    let outside = Source::parse(
+        "verify",
+        "crates/verify/tests/it/main.rs",
+        Place::Around,
+        "fn f() { println!(\"skipped\"); }".to_owned(),
+    );
+    assert!(check(&outside.unwrap()).is_empty());
+}
+
+#[test]
+fn the_pure_crates_have_no_input_or_output() {
+    assert_eq!(in_package("evidence", "use std::fs;\nfn f() { fs::read(p); }").len(), 2);
+    assert_eq!(in_package("verify", "fn f(s: std::net::TcpStream) {}"), ["1 pure"]);
+    assert_eq!(in_package("verify", "fn f() { tokio::spawn(x); }"), ["1 pure"]);
+    assert!(in_package("evidence", "fn f(a: std::net::Ipv4Addr) {}").is_empty(), "only a value");
+    assert!(in_package("tlog", "use std::fs;").is_empty());
+}
+
+#[test]
+fn the_pure_crates_wait_for_nothing_and_keep_nothing() {
+    assert_eq!(in_package("verify", "async fn f() {}"), ["1 pure"]);
+    assert_eq!(in_package("verify", "fn f() { g().await; }"), ["1 pure"]);
+    assert_eq!(in_package("evidence", "static COUNT: u8 = 0;"), ["1 pure"]);
+    assert_eq!(in_package("evidence", "thread_local! { const A: u8 = 0; }"), ["1 pure"]);
+    let cell = "use std::sync::OnceLock;\nfn f() -> OnceLock<u8> { x }";
+    assert_eq!(in_package("evidence", cell), ["1 pure", "2 pure"]);
+    assert!(in_package("evidence", "fn f() -> &'static str { \"\" }").is_empty());
+    assert!(in_package("tlog", "async fn f() {}").is_empty());
+}
+
+#[test]
+fn only_one_crate_names_the_backend() {
+    assert_eq!(in_package("verify", "use aws_lc_rs::digest;"), ["1 libraries"]);
+    assert_eq!(in_package("authority", "fn f() { ring::rand::fill(x); }"), ["1 libraries"]);
+    assert!(in_package("crypto", "use aws_lc_rs::digest;").is_empty());
+    // A TLS stack names its own backend.
+    let tls = "fn f() { rustls::crypto::aws_lc_rs::default_provider(); }";
+    assert!(in_package("countersign", tls).is_empty());
+    // A variable may share a library's name.
+    assert!(in_package("verify", "fn f(ring: u8) -> u8 { ring }").is_empty());
+}
+
+#[test]
+fn only_one_crate_names_the_http_client_and_only_one_the_kubernetes_client() {
+    assert_eq!(in_package("admission", "use reqwest::Client;"), ["1 libraries"]);
+    assert!(in_package("client", "use reqwest::Client;").is_empty());
+    assert_eq!(in_package("countersign", "use kube::Api;"), ["1 libraries"]);
+    assert!(in_package("admission", "use kube::Api;").is_empty());
+}
