@@ -1,0 +1,49 @@
+//! What is asked of the machine: the time, and files, always bounded.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use evidence::UnixTime;
+
+use crate::exit::{Exit, Failure};
+
+/// The time now.
+pub(crate) fn now() -> UnixTime {
+    let milliseconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    };
+    UnixTime::from_milliseconds(milliseconds)
+}
+
+/// Opens a file that the user named; `-` is the standard input.
+pub(crate) fn open(path: &Path, what: &str) -> Result<Box<dyn Read>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    let cannot = || Failure::new(Exit::Usage, format!("cannot read the {what} {}", path.display()));
+    let file = File::open(path).map_err(|error| cannot().caused_by(error))?;
+    let is_directory = file.metadata().is_ok_and(|metadata| metadata.is_dir());
+    if is_directory {
+        return Err(cannot().caused_by("it is a directory"));
+    }
+    Ok(Box::new(file))
+}
+
+/// Reads a whole file that the user named, up to `size_max` bytes.
+pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(size_max).unwrap_or(u64::MAX).saturating_add(1);
+    open(path, what)?.take(limit).read_to_end(&mut bytes).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot read the {what} {}", path.display()))
+            .caused_by(error)
+    })?;
+    if bytes.len() > size_max {
+        let message =
+            format!("the {what} {} is longer than the {size_max} bytes read", path.display());
+        return Err(Failure::usage(message));
+    }
+    Ok(bytes)
+}
