@@ -54,6 +54,25 @@ impl Check {
             Self::Identity => "identity",
         }
     }
+
+    /// What the check wants, where a refusal has nothing more precise to say.
+    #[must_use]
+    pub fn wanted(self) -> &'static str {
+        match self {
+            Self::Format => "well-formed evidence",
+            Self::LogPromise => "a promise signed by a log of the trust root",
+            Self::LogInclusion => "inclusion under a checkpoint signed by a log of the trust root",
+            Self::Timestamp => "a timestamp over this signature by an authority of the trust root",
+            Self::Time => "a time from a log or timestamp authority of the trust root",
+            Self::Certificate => "a certificate issued by an authority of the trust root",
+            Self::CertificateTransparency => "the promise of a CT log of the trust root",
+            Self::Key => "the pinned key",
+            Self::Signature => "a signature by this signer over this artifact",
+            Self::LogBinding => "a log entry about this signature, this signer and this content",
+            Self::Artifact => "signed content about this artifact",
+            Self::Identity => "a signer that the policy names",
+        }
+    }
 }
 
 /// How a check went.

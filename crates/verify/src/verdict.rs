@@ -495,16 +495,20 @@ impl Refusal {
             Self::NotAStatement { payload_type } => {
                 text(&evidence::envelope::IN_TOTO_PAYLOAD_TYPE, payload_type)
             }
-            other => {
-                let mut found = other.to_string();
-                let mut source = std::error::Error::source(other);
-                while let Some(error) = source {
-                    found = format!("{found}: {error}");
-                    source = error.source();
-                }
-                (self.check().title().to_owned() + " that holds", found)
-            }
+            other => text(&other.check().wanted(), &other.full_message()),
         }
+    }
+
+    /// The message with every cause, joined by colons.
+    #[must_use]
+    pub fn full_message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
     }
 
     /// What an operator can do, where there is something.

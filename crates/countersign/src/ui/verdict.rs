@@ -99,10 +99,13 @@ fn print_ground(ground: &Ground) {
 }
 
 fn print_reason(reason: &Reason) {
-    print_field("because", &full_message(&reason.refusal));
+    let message = reason.refusal.full_message();
+    print_field("because", &message);
     let (wanted, found) = reason.refusal.wanted_and_found();
     print_field("wanted", &wanted);
-    print_field("found", &found);
+    if found != message {
+        print_field("found", &found);
+    }
     if let Some(source) = &reason.source {
         print_field("evidence", source);
     }
@@ -127,17 +130,6 @@ fn print_explanation(explanation: &Explanation) {
             println!("           {FAINT}hint{FAINT:#}   {}", plain(hint));
         }
     }
-}
-
-/// A refusal with its causes.
-fn full_message(refusal: &Refusal) -> String {
-    let mut text = refusal.to_string();
-    let mut cause = std::error::Error::source(refusal);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Prints for programs.
@@ -282,7 +274,7 @@ fn reason_json(reason: &Reason) -> ReasonJson<'_> {
         authority: &reason.authority,
         source: reason.source.as_deref(),
         check: reason.refusal.check(),
-        message: full_message(&reason.refusal),
+        message: reason.refusal.full_message(),
         wanted,
         found,
         hint: reason.refusal.hint(),
