@@ -17,7 +17,7 @@ use super::name::{Reference, RepositoryName};
 use super::reply::{
     CONTENT_DIGEST, ErrorCode, Refusal, ascii, body_for, entity_tag, located, names,
 };
-use super::store::{Document, Manifest, Repository};
+use super::store::{Descriptor, Document, Manifest, Repository};
 use super::{Call, MANIFEST_SIZE_MAX, RegistryState};
 use crate::beginning;
 
@@ -34,6 +34,13 @@ const IMAGE_TYPES: [&str; 2] = [
 const INDEX_TYPES: [&str; 2] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
+/// Media types of layers that are fetched from elsewhere and need not be here: OCI's (image
+/// specification v1.1, "Non-Distributable Layers") and Docker's begin with these.
+const ELSEWHERE_TYPES: [&str; 2] = [
+    "application/vnd.oci.image.layer.nondistributable.",
+    "application/vnd.docker.image.rootfs.foreign.",
 ];
 
 pub(super) fn read(
@@ -194,8 +201,11 @@ fn parse(call: &Call, bytes: &[u8]) -> Result<(String, Document), Refusal> {
 /// "MAY reject a manifest … with descriptors in other fields that reference a manifest or blob that
 /// does not exist"; never because of the subject.
 fn check_references(repository: &Repository, document: &Document) -> Result<(), Refusal> {
-    let blobs = document.config.iter().chain(document.layers.iter().flatten());
-    for descriptor in blobs {
+    let here = |layer: &&Descriptor| {
+        !ELSEWHERE_TYPES.iter().any(|start| layer.media_type.starts_with(start))
+    };
+    let layers = document.layers.iter().flatten().filter(here);
+    for descriptor in document.config.iter().chain(layers) {
         let digest = parse_descriptor_digest(&descriptor.digest)?;
         if !repository.blobs.contains_key(&digest) {
             return Err(reference_unknown(&digest));

@@ -237,6 +237,23 @@ async fn what_a_manifest_names_must_be_there_unless_nobody_looks() {
 }
 
 #[tokio::test]
+async fn layers_that_are_elsewhere_need_not_be_there() {
+    let registry = registry_with_config().await;
+    for media_type in [
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ] {
+        let digest = Digest::sha256(b"elsewhere").to_string();
+        let mut document = image();
+        document["layers"] = json!([{ "mediaType": media_type, "digest": digest, "size": 9 }]);
+        push_document(&registry, "app/manifests/v1", IMAGE, &document).await;
+        document["config"] = document["layers"][0].clone();
+        let answer = put_document(&registry, "app/manifests/v2", IMAGE, &document).await;
+        assert_eq!(answer.refusal(), (400, "MANIFEST_BLOB_UNKNOWN".into()), "only layers");
+    }
+}
+
+#[tokio::test]
 async fn a_subject_need_not_be_there_and_is_acknowledged() {
     let registry = registry_with_config().await;
     let subject = Digest::sha256(b"not there").to_string();
