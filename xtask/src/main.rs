@@ -1,25 +1,56 @@
-//! `cargo run -p xtask -- tidy`: runs one of the project's own checks and reports what it found.
+//! `cargo run -p xtask -- tidy` and `… interop`: run one of the project's own checks and report
+//! what it found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo run -p xtask -- tidy";
+use xtask::interop::Selection;
+
+const USAGE: &str = "\
+usage: cargo run -p xtask -- tidy
+       cargo run -p xtask -- interop [all|python|javascript|registry|openssl]
+
+  tidy     the house's invariants
+  interop  real clients against a running instance: those that are installed; `all` and a
+           client's name fail where one is absent. xtask/interop/install installs them.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy(),
-        _ => {
-            eprintln!("{USAGE}");
+        ["interop"] => interop(None),
+        ["interop", which] => interop(Some(which)),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+/// Runs the clients of others against an instance of the workspace's binary.
+fn interop(which: Option<&str>) -> ExitCode {
+    let Some(selection) = Selection::parse(which) else { return usage() };
+    match xtask::interop::run(&workspace(), &selection) {
+        Ok(outcome) if outcome.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("interop could not start: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-/// Checks the workspace this program was built in.
-fn tidy() -> ExitCode {
+/// The workspace this program was built in.
+fn workspace() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    match xtask::tidy::check(&root) {
+    root.canonicalize().unwrap_or(root)
+}
+
+/// Judges the workspace.
+fn tidy() -> ExitCode {
+    match xtask::tidy::check(&workspace()) {
         Err(error) => {
             eprintln!("tidy could not look: {error}");
             ExitCode::from(2)

@@ -60,7 +60,9 @@ pub fn check(source: &Source) -> Vec<Violation> {
                 remedy: remedy.to_owned(),
             });
         };
-        if let Some(owner) = foreign_library(&source.package, &path, mention) {
+        if let Some(owner) = foreign_library(&source.package, &path, mention)
+            && !declares(source, &path[0])
+        {
             refuse(
                 "libraries",
                 format!("`{text}` is named here"),
@@ -115,6 +117,11 @@ fn foreign_library(package: &str, path: &[String], mention: &Mention) -> Option<
         return None;
     };
     (owner != package).then_some(owner)
+}
+
+/// Whether the file declares a module of this name, which then means that module.
+fn declares(source: &Source, name: &str) -> bool {
+    source.modules.iter().flat_map(|module| &module.children).any(|(child, _)| child == name)
 }
 
 fn reached(text: &str, mention: &Mention) -> Option<Reach> {

@@ -94,7 +94,8 @@ fn only_one_crate_names_the_backend() {
     // A TLS stack names its own backend.
     let tls = "fn f() { rustls::crypto::aws_lc_rs::default_provider(); }";
     assert!(in_package("countersign", tls).is_empty());
-    // A variable may share a library's name.
+    // A variable or a module of ours may share a library's name.
+    assert!(in_package("verify", "mod ring;\nfn f() { ring::turn() }").is_empty());
     assert!(in_package("verify", "fn f(ring: u8) -> u8 { ring }").is_empty());
 }
 
