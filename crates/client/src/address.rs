@@ -1,0 +1,134 @@
+//! Which URLs may be asked at all: HTTPS anywhere, plain HTTP on loopback only.
+
+use std::fmt;
+use std::str::FromStr;
+
+use evidence::RegistryHost;
+use reqwest::Url;
+
+/// Longest URL taken, in bytes: longer ones do not pass common servers and proxies.
+pub const URL_SIZE_MAX: usize = 8 * 1024;
+
+/// Why a URL is not asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadUrl {
+    /// Longer than [`URL_SIZE_MAX`].
+    #[error("a URL of {found} bytes is longer than {URL_SIZE_MAX}")]
+    TooLong {
+        /// Length in bytes.
+        found: usize,
+    },
+    /// No URL at all.
+    #[error("not a URL: {0}")]
+    Syntax(String),
+    /// Another scheme than HTTP and HTTPS.
+    #[error("wanted an https URL, found the scheme `{found}`")]
+    Scheme {
+        /// The scheme found.
+        found: String,
+    },
+    /// Plain HTTP to a host that is not loopback.
+    #[error("plain http is spoken on loopback only, not to {host}")]
+    PlainHttp {
+        /// The host named.
+        host: String,
+    },
+    /// A user or password in the URL.
+    #[error("the URL holds user information")]
+    UserInfo,
+    /// A query or fragment where a base URL is wanted.
+    #[error("a base URL has no query and no fragment")]
+    QueryOrFragment,
+}
+
+/// The base URL of a service: checked, without a slash at its end.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServiceUrl(Url);
+
+impl ServiceUrl {
+    /// The URL itself.
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceUrl {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = parse(text)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(BadUrl::QueryOrFragment);
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Parses a URL that may be asked.
+pub(crate) fn parse(text: &str) -> Result<Url, BadUrl> {
+    if text.len() > URL_SIZE_MAX {
+        return Err(BadUrl::TooLong { found: text.len() });
+    }
+    let url: Url = text.parse().map_err(|error| BadUrl::Syntax(format!("{error}")))?;
+    check(&url)?;
+    Ok(url)
+}
+
+/// Whether a URL may be asked.
+pub(crate) fn check(url: &Url) -> Result<(), BadUrl> {
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(url) => {}
+        "http" => {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            return Err(BadUrl::PlainHttp { host });
+        }
+        found => return Err(BadUrl::Scheme { found: found.chars().take(32).collect() }),
+    }
+    if url.username().is_empty() && url.password().is_none() {
+        Ok(())
+    } else {
+        Err(BadUrl::UserInfo)
+    }
+}
+
+/// `None` for a host whose name changes when it is read as a URL's, as disputed forms of
+/// international names do: what is dialled must be what the policy saw.
+pub(crate) fn of_registry(host: &RegistryHost) -> Option<Url> {
+    let endpoint = host.endpoint();
+    let secure = !host.is_loopback() || endpoint.ends_with(":443");
+    let scheme = if secure { "https" } else { "http" };
+    let url: Url = format!("{scheme}://{endpoint}/v2/").parse().ok()?;
+    check(&url).ok()?;
+    let dialled = match (url.host_str()?, url.port()) {
+        (name, Some(port)) => format!("{name}:{port}"),
+        (name, None) => name.to_owned(),
+    };
+    let same = dialled == endpoint
+        || url.port().is_none()
+            && url
+                .port_or_known_default()
+                .is_some_and(|port| format!("{dialled}:{port}") == endpoint);
+    same.then_some(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    // The URL standard has already made one form of every address.
+    let Some(host) = url.host_str() else { return false };
+    host == "localhost"
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || host == "[::1]"
+}

@@ -1,0 +1,252 @@
+//! Attaching evidence to an image: a manifest that refers to it, and, where the registry does not
+//! keep track of such manifests, an entry in the tag that stands in for that.
+//!
+//! OCI distribution specification v1.1, "Pushing Manifests with Subject". The tag is shared with
+//! other writers, and most registries have no conditional writes (or announce ETags and ignore
+//! conditions), so it is read, merged, written, and read back after a pause until our entry stays.
+//! Writers that do the same keep each other's entries, but for one that takes much longer than we
+//! did. A writer that does not look back can still lose *its own* entry to ours: only conditional
+//! writes or the referrers API end that race.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evidence::{Digest, ImageRef, UnixTime};
+use reqwest::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use serde::Serialize;
+use serde_json::Value;
+
+use tokio::time::Instant;
+
+use super::Registry;
+use super::manifest::{DESCRIPTORS_MAX, Descriptor, MANIFEST_SIZE_MAX, OCI_INDEX, OCI_MANIFEST};
+use super::referrers::{FallbackIndex, ReferrersSource, fallback_tag};
+use crate::deadline::Deadline;
+use crate::error::{FetchError, FetchErrorKind};
+
+/// How often the shared tag is written before giving up.
+const WRITES_MAX: u32 = 16;
+
+/// Media type and content of a configuration that says nothing (OCI image specification v1.1,
+/// "Guidance for an Empty Descriptor").
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY_CONTENT: &[u8] = b"{}";
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// Something to attach to an image.
+#[derive(Clone, Debug)]
+pub struct NewReferrer {
+    /// Media type of the content, and so the kind of artifact.
+    pub media_type: String,
+    /// The content.
+    pub bytes: Bytes,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What a Sigstore bundle holds, as its referrer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BundleContent {
+    /// A DSSE envelope with a statement of that predicate type.
+    DsseEnvelope {
+        /// The predicate type.
+        predicate_type: String,
+    },
+    /// A signature over the artifact itself.
+    MessageSignature,
+}
+
+/// Where something was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Digest of the manifest that refers to the image.
+    pub manifest: Digest,
+    /// How it can be found.
+    pub source: ReferrersSource,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReferrerManifest<'a> {
+    schema_version: u32,
+    media_type: &'static str,
+    artifact_type: &'a str,
+    config: Descriptor,
+    layers: [Descriptor; 1],
+    subject: &'a Descriptor,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+impl NewReferrer {
+    /// A Sigstore bundle with the annotations that Cosign writes.
+    #[must_use]
+    pub fn bundle(bytes: Bytes, content: BundleContent, created: UnixTime) -> Self {
+        // Whole seconds, as Cosign writes them.
+        let created = UnixTime::from_seconds(created.seconds()).to_string();
+        let (content, predicate_type) = match content {
+            BundleContent::DsseEnvelope { predicate_type } => {
+                ("dsse-envelope", Some(predicate_type))
+            }
+            BundleContent::MessageSignature => ("message-signature", None),
+        };
+        let annotations = [
+            ("org.opencontainers.image.created", Some(created)),
+            ("dev.sigstore.bundle.content", Some(content.to_owned())),
+            ("dev.sigstore.bundle.predicateType", predicate_type),
+        ];
+        let annotations = annotations
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect();
+        let media_type = evidence::bundle::MEDIA_TYPE_V0_3.to_owned();
+        Self { media_type, bytes, annotations }
+    }
+
+    /// The manifest that Cosign v3 writes, its unusual `config.artifactType` included: `cosign
+    /// clean` finds its referrers by that.
+    fn manifest(&self, subject: &Descriptor) -> Vec<u8> {
+        let digest = Digest::sha256(&self.bytes);
+        let title = format!("{}-{}.sigstore.json", digest.algorithm(), digest.hex());
+        let title = ("org.opencontainers.image.title".to_owned(), title);
+        let manifest = ReferrerManifest {
+            schema_version: 2,
+            media_type: OCI_MANIFEST,
+            artifact_type: &self.media_type,
+            config: Descriptor {
+                artifact_type: Some(self.media_type.clone()),
+                ..Descriptor::new(EMPTY, Digest::sha256(EMPTY_CONTENT), EMPTY_CONTENT.len() as u64)
+            },
+            layers: [Descriptor {
+                annotations: Some(BTreeMap::from([title])),
+                ..Descriptor::new(&self.media_type, digest, self.bytes.len() as u64)
+            }],
+            subject,
+            annotations: &self.annotations,
+        };
+        serde_json::to_vec(&manifest).expect("a manifest has only text and numbers")
+    }
+}
+
+impl Registry {
+    /// Attaches something to the manifest that `subject` describes, so that it is found by whoever
+    /// looks for its referrers.
+    ///
+    /// # Errors
+    /// When the registry does not take it, or other writers keep removing it.
+    pub async fn attach(
+        &self,
+        image: &ImageRef,
+        subject: &Descriptor,
+        referrer: &NewReferrer,
+        deadline: Deadline,
+    ) -> Result<Attached, FetchError> {
+        let subject = &Descriptor::new(&subject.media_type, subject.digest, subject.size);
+        self.push_blob(image, Bytes::from_static(EMPTY_CONTENT), deadline).await?;
+        self.push_blob(image, referrer.bytes.clone(), deadline).await?;
+        let bytes = referrer.manifest(subject);
+        let digest = Digest::sha256(&bytes);
+        let entry = Descriptor {
+            artifact_type: Some(referrer.media_type.clone()),
+            annotations: Some(referrer.annotations.clone()),
+            ..Descriptor::new(OCI_MANIFEST, digest, bytes.len() as u64)
+        };
+        let put = self.put(image, &digest.to_string(), OCI_MANIFEST, bytes)?.repeatable();
+        let answer = self.send(image, put, deadline).await?.wanted(&[200, 201, 202])?;
+        answer.took(&digest)?;
+        // By this header a registry says that it keeps track of referrers itself.
+        let tracked = answer.headers.get(OCI_SUBJECT);
+        let source = match tracked {
+            Some(value) if value.as_bytes() == subject.digest.to_string().as_bytes() => {
+                ReferrersSource::Api
+            }
+            _ => {
+                self.add_to_fallback(image, &subject.digest, &entry, deadline).await?;
+                ReferrersSource::FallbackTag
+            }
+        };
+        Ok(Attached { manifest: digest, source })
+    }
+
+    /// Adds an entry to the tag that stands in for the referrers API, keeping all others as their
+    /// writers left them.
+    async fn add_to_fallback(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        entry: &Descriptor,
+        deadline: Deadline,
+    ) -> Result<(), FetchError> {
+        let tag = fallback_tag(subject);
+        let mut index = self.fallback_index(image, subject, deadline).await?;
+        let mut writes = 0;
+        let mut conditional = true;
+        let mut longest = Duration::ZERO;
+        while !index.holds(&entry.digest) {
+            if writes == WRITES_MAX {
+                return Err(index.answer.error(FetchErrorKind::Overwritten { attempts: writes }));
+            }
+            let started = Instant::now();
+            let condition = index.condition().filter(|_| conditional);
+            let mut put = self.put(image, &tag, OCI_INDEX, index.with(entry)?)?;
+            if let Some((name, value)) = &condition {
+                put = put.header(name.clone(), value.clone());
+            }
+            let written = self.send(image, put, deadline).await?;
+            let refused = condition.is_some() && matches!(written.status.as_u16(), 409 | 412);
+            writes += 1;
+            longest = longest.max(started.elapsed());
+            let before = index.answer;
+            if !refused {
+                written.wanted(&[200, 201, 202])?;
+                // Whoever read the tag before we wrote it may still write what they read. They need
+                // about as long as we did; until then what is read back means little.
+                let pause = self.http.pause(longest.saturating_mul(4));
+                tokio::time::sleep(pause.min(deadline.left() / 2)).await;
+            }
+            index = self.fallback_index(image, subject, deadline).await?;
+            // A condition that fails on an unchanged tag is misread, and is not made again.
+            let unchanged =
+                before.status == index.answer.status && before.body == index.answer.body;
+            conditional &= !(refused && unchanged);
+        }
+        Ok(())
+    }
+}
+
+impl FallbackIndex {
+    /// Whether it has an entry for that manifest.
+    fn holds(&self, manifest: &Digest) -> bool {
+        let manifest = manifest.to_string();
+        self.manifests.iter().any(|entry| entry["digest"].as_str() == Some(&manifest))
+    }
+
+    /// The condition that the tag is as it was read, where the registry offers one.
+    fn condition(&self) -> Option<(HeaderName, HeaderValue)> {
+        if self.answer.status.as_u16() == 404 {
+            return Some((IF_NONE_MATCH, HeaderValue::from_static("*")));
+        }
+        Some((IF_MATCH, self.answer.etag()?))
+    }
+
+    /// The document with one more entry.
+    fn with(&self, entry: &Descriptor) -> Result<Vec<u8>, FetchError> {
+        let mut manifests = self.manifests.clone();
+        if manifests.len() >= DESCRIPTORS_MAX {
+            let kind = FetchErrorKind::TooMany { what: "referrers", max: DESCRIPTORS_MAX };
+            return Err(self.answer.error(kind));
+        }
+        manifests
+            .push(serde_json::to_value(entry).expect("a descriptor has only text and numbers"));
+        let mut index = self.rest.clone();
+        index.insert("manifests".to_owned(), Value::Array(manifests));
+        let bytes = serde_json::to_vec(&index).expect("what was read as JSON is written as JSON");
+        if bytes.len() as u64 > MANIFEST_SIZE_MAX {
+            let (what, max) = ("an index of referrers", MANIFEST_SIZE_MAX);
+            let found = Some(bytes.len() as u64);
+            return Err(self.answer.error(FetchErrorKind::TooLarge { what, max, found }));
+        }
+        Ok(bytes)
+    }
+}

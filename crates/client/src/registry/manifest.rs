@@ -1,0 +1,413 @@
+//! Manifests: image manifests and indexes, hashed as they came and read so that no two readers can
+//! disagree about what they are.
+//!
+//! OCI image specification v1.1 and Docker's image manifest version 2, schema 2. A document with
+//! both `layers` and `manifests`, or whose `mediaType` is not the one it was served with, is
+//! refused (CVE-2021-41190).
+
+use crypto::HashAlgorithm;
+use evidence::{Digest, ImageRef};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+use super::Registry;
+use crate::deadline::Deadline;
+use crate::error::{FetchError, FetchErrorKind};
+use crate::http::{Answer, Request};
+
+/// Longest manifest read, in bytes (what the distribution specification asks registries to take).
+pub const MANIFEST_SIZE_MAX: u64 = 4 * 1024 * 1024;
+
+/// Most layers or children read in one manifest.
+pub const DESCRIPTORS_MAX: usize = 1000;
+
+/// Longest media type read, in bytes: two names of 127 and a slash (RFC 6838 §4.2).
+pub const MEDIA_TYPE_SIZE_MAX: usize = 255;
+
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
+    HeaderName::from_static("docker-content-digest");
+
+/// A manifest whose digest was computed over the bytes that came.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Digest of `bytes`.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// The manifest, exactly as it came.
+    pub bytes: Vec<u8>,
+    /// The same, read.
+    pub content: ManifestContent,
+}
+
+/// What a manifest holds.
+#[derive(Clone, Debug)]
+pub enum ManifestContent {
+    /// One image or artifact.
+    Image(Box<ImageManifest>),
+    /// A list of manifests, one per platform.
+    Index(ImageIndex),
+}
+
+/// A manifest of one image or artifact.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageManifest {
+    /// What kind of artifact it is; not present on images.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "parse_optional_media_type"
+    )]
+    pub artifact_type: Option<String>,
+    /// Its configuration.
+    pub config: Descriptor,
+    /// Its content.
+    pub layers: Vec<Descriptor>,
+    /// The manifest that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+}
+
+/// A list of manifests.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageIndex {
+    /// The manifests.
+    pub manifests: Vec<Descriptor>,
+}
+
+/// A pointer to content.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", remote = "Self")]
+pub struct Descriptor {
+    /// The content's media type, at most [`MEDIA_TYPE_SIZE_MAX`] bytes.
+    #[serde(deserialize_with = "parse_media_type")]
+    pub media_type: String,
+    /// The content's digest.
+    #[serde(deserialize_with = "parse_digest", serialize_with = "write_digest")]
+    pub digest: Digest,
+    /// The content's length in bytes.
+    pub size: u64,
+    /// What kind of artifact the content is, if it is one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "parse_optional_media_type"
+    )]
+    pub artifact_type: Option<String>,
+    /// Further properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// The platform that an index's child is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+}
+
+/// The platform that an image is for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Platform {
+    /// Operating system, as Go names it.
+    pub os: String,
+    /// Processor, as Go names it.
+    pub architecture: String,
+    /// Its variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    schema_version: u64,
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    config: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    layers: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl Registry {
+    /// The manifest that an image reference means now. What runs must be named by the digest found
+    /// here: the next look may find another.
+    ///
+    /// # Errors
+    /// When it cannot be looked at, or is not what its digest or media type says.
+    pub async fn resolve(
+        &self,
+        image: &ImageRef,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
+        let tag = match (image.digest(), image.tag()) {
+            (Some(digest), _) => return self.fetch_manifest(image, digest, deadline).await,
+            (None, Some(tag)) => tag,
+            (None, None) => unreachable!("a reference has a tag or a digest"),
+        };
+        let url = self.url(image, &format!("manifests/{tag}"))?;
+        // Docker Hub counts GET and not HEAD against its limit, and content by digest is cached.
+        let head = Request::head(url.clone()).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        let head = self.send(image, head, deadline).await?;
+        if let (200, Some(digest)) = (head.status.as_u16(), announced(&head)?) {
+            return self.fetch_manifest(image, &digest, deadline).await;
+        }
+        // Not every registry announces a digest, and some have no HEAD; other failures are final.
+        if !matches!(head.status.as_u16(), 200 | 405 | 501) {
+            return Err(head.refusal());
+        }
+        let answer = self.send(image, get(url), deadline).await?.wanted(&[200])?;
+        Manifest::of(&answer, None)
+    }
+
+    /// The manifest with that digest.
+    ///
+    /// # Errors
+    /// When it cannot be looked at, or the bytes that come have another digest.
+    pub async fn fetch_manifest(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
+        let url = self.url(image, &format!("manifests/{digest}"))?;
+        let request = get(url).hashed(digest.algorithm());
+        let answer = self.send(image, request, deadline).await?.wanted(&[200])?;
+        Manifest::of(&answer, Some(digest))
+    }
+
+    /// Writes a manifest under its digest.
+    ///
+    /// # Errors
+    /// When the registry does not take it, or says that it took something else.
+    pub async fn push_manifest(
+        &self,
+        image: &ImageRef,
+        media_type: &str,
+        bytes: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Digest, FetchError> {
+        let digest = Digest::sha256(&bytes);
+        let request = self.put(image, &digest.to_string(), media_type, bytes)?.repeatable();
+        self.send(image, request, deadline).await?.wanted(&[200, 201, 202])?.took(&digest)?;
+        Ok(digest)
+    }
+
+    /// Writes a manifest under a tag, whatever the tag meant before.
+    ///
+    /// # Errors
+    /// As [`Self::push_manifest`], and when `tag` is no tag.
+    pub async fn push_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        media_type: &str,
+        bytes: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Digest, FetchError> {
+        let digest = Digest::sha256(&bytes);
+        let request = self.put(image, tag, media_type, bytes)?;
+        if image.with_tag(tag).is_err() {
+            let found = crate::error::printable(tag, 160);
+            return Err(request.error(FetchErrorKind::Malformed { wanted: "a tag", found }));
+        }
+        self.send(image, request, deadline).await?.wanted(&[200, 201, 202])?.took(&digest)?;
+        Ok(digest)
+    }
+
+    pub(super) fn put(
+        &self,
+        image: &ImageRef,
+        reference: &str,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Request, FetchError> {
+        let url = self.url(image, &format!("manifests/{reference}"))?;
+        let request = Request::new(Method::PUT, url);
+        let Ok(content_type) = HeaderValue::from_str(media_type) else {
+            let found = crate::error::printable(media_type, 160);
+            return Err(request.error(FetchErrorKind::Malformed { wanted: "a media type", found }));
+        };
+        Ok(request.header(CONTENT_TYPE, content_type).body(bytes))
+    }
+}
+
+impl Manifest {
+    /// A pointer to this manifest.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest, self.bytes.len() as u64)
+    }
+
+    /// Reads a manifest out of an answer, and computes its digest.
+    pub(super) fn of(answer: &Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
+        let digest_by = |algorithm| Digest::from(crypto::Hash::of(algorithm, &answer.body));
+        let announced = announced(answer)?;
+        let algorithm = wanted.or(announced.as_ref()).map(Digest::algorithm);
+        let digest = match answer.hash {
+            Some(hash) => Digest::from(hash),
+            None => digest_by(algorithm.unwrap_or(HashAlgorithm::Sha256)),
+        };
+        // The header may use another algorithm than the request, so it is checked for itself.
+        let announced = announced.map(|wanted| (wanted, digest_by(wanted.algorithm())));
+        for (wanted, found) in wanted.map(|wanted| (*wanted, digest)).into_iter().chain(announced) {
+            if wanted != found {
+                return Err(answer.error(FetchErrorKind::DigestMismatch { wanted, found }));
+            }
+        }
+        let (media_type, content) = parse(&answer.body, answer.header(CONTENT_TYPE))
+            .map_err(|(wanted, found)| answer.malformed(wanted, found))?;
+        Ok(Self { digest, media_type, bytes: answer.body.clone(), content })
+    }
+}
+
+impl Descriptor {
+    /// A pointer without further properties.
+    #[must_use]
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
+        let media_type = media_type.into();
+        Self { media_type, digest, size, artifact_type: None, annotations: None, platform: None }
+    }
+}
+
+impl Answer {
+    /// Checks that the registry took what was sent.
+    pub(super) fn took(&self, sent: &Digest) -> Result<(), FetchError> {
+        match announced(self)? {
+            Some(found) if found.algorithm() == sent.algorithm() && found != *sent => {
+                Err(self.error(FetchErrorKind::DigestMismatch { wanted: *sent, found }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The validator for conditional writes.
+    pub(super) fn etag(&self) -> Option<HeaderValue> {
+        self.headers.get(ETAG).cloned()
+    }
+}
+
+/// A request for a manifest.
+pub(super) fn get(url: reqwest::Url) -> Request {
+    Request::get(url, "a manifest", MANIFEST_SIZE_MAX)
+        .header(ACCEPT, HeaderValue::from_static(ACCEPTED))
+}
+
+/// The digest that an answer says its content has.
+fn announced(answer: &Answer) -> Result<Option<Digest>, FetchError> {
+    let Some(text) = answer.headers.get(DOCKER_CONTENT_DIGEST) else { return Ok(None) };
+    let digest = text.to_str().ok().and_then(|text| text.parse().ok());
+    digest.map(Some).ok_or_else(|| {
+        let found = String::from_utf8_lossy(text.as_bytes());
+        answer.malformed("a digest in Docker-Content-Digest", found)
+    })
+}
+
+/// Media type and content, or what was wanted and what was found.
+fn parse(
+    bytes: &[u8],
+    served_as: Option<&str>,
+) -> Result<(String, ManifestContent), (&'static str, String)> {
+    let json = |error: serde_json::Error| ("a manifest in JSON", error.to_string());
+    let outline: Outline = crate::json::parse(bytes).map_err(json)?;
+    if outline.schema_version != 2 {
+        return Err(("a manifest of schema version 2", outline.schema_version.to_string()));
+    }
+    let served_as = served_as.map(essence);
+    let media_type = match (outline.media_type, served_as) {
+        (Some(stated), Some(served)) if stated != served => {
+            return Err((
+                "one media type for a manifest",
+                format!("`{stated}` inside, `{served}` outside"),
+            ));
+        }
+        (Some(stated), _) => stated,
+        (None, Some(served)) => served.to_owned(),
+        (None, None) => return Err(("a media type", "none".to_owned())),
+    };
+    let image = outline.config.is_some() || outline.layers.is_some();
+    let (content, count) = match (media_type.as_str(), image, outline.manifests.is_some()) {
+        (_, true, true) => {
+            return Err(("an image or an index", "both in one manifest".to_owned()));
+        }
+        (OCI_MANIFEST | DOCKER_MANIFEST, true, false) => {
+            let image: ImageManifest = crate::json::parse(bytes).map_err(json)?;
+            let count = image.layers.len();
+            (ManifestContent::Image(Box::new(image)), count)
+        }
+        (OCI_INDEX | DOCKER_LIST, false, true) => {
+            let index: ImageIndex = crate::json::parse(bytes).map_err(json)?;
+            let count = index.manifests.len();
+            (ManifestContent::Index(index), count)
+        }
+        _ => {
+            return Err(("an OCI or Docker manifest or index", format!("`{media_type}`")));
+        }
+    };
+    if count > DESCRIPTORS_MAX {
+        return Err(("at most 1000 layers or manifests", count.to_string()));
+    }
+    Ok((media_type, content))
+}
+
+/// A media type without its parameters.
+pub(super) fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn parse_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Derived(Descriptor);
+        impl<'de> Deserialize<'de> for Derived {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // The derived function; `remote` keeps it from being the trait's.
+                Descriptor::deserialize(deserializer).map(Self)
+            }
+        }
+        crate::json::object(deserializer).map(|Derived(descriptor)| descriptor)
+    }
+}
+
+impl Serialize for Descriptor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+fn parse_media_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.len() > MEDIA_TYPE_SIZE_MAX {
+        return Err(serde::de::Error::custom("a media type of more than 255 bytes"));
+    }
+    Ok(text)
+}
+
+fn parse_optional_media_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct MediaType(#[serde(deserialize_with = "parse_media_type")] String);
+    Ok(Option::<MediaType>::deserialize(deserializer)?.map(|MediaType(text)| text))
+}
+
+fn write_digest<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
+}
