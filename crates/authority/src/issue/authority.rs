@@ -1,0 +1,114 @@
+//! The authority: its chain and its key, and how a new one is made.
+//!
+//! Issuing certificate first, root last. The profile is the public Sigstore instance's: P-384, an
+//! intermediate with path length 0 for code signing only.
+
+use std::fmt;
+
+use crypto::Signer;
+use evidence::{Certificate, UnixTime};
+
+use super::{IssueError, LIFETIME_SECONDS};
+use crate::certificate::chain::{
+    ChainError, CreateError, USAGE_CERTIFICATES, authority_constraints, check_authority,
+    check_links, create_below, create_root, name, purposes,
+};
+use crate::certificate::{CODE_SIGNING, KEY_USAGE, SerialNumber, extended_key_usage, extension};
+
+/// An authority that can sign.
+pub struct CertificateAuthority {
+    chain: Vec<Certificate>,
+    signer: Box<dyn Signer>,
+}
+
+impl CertificateAuthority {
+    /// Takes an authority: `chain` runs from the issuing certificate, whose key `signer` holds, to
+    /// the root.
+    ///
+    /// # Errors
+    /// When the chain does not hold together, its authorities may not issue what is issued here,
+    /// or the key is of a kind that clients refuse.
+    pub fn new(chain: Vec<Certificate>, signer: Box<dyn Signer>) -> Result<Self, ChainError> {
+        check_links(&chain, signer.public_key())?;
+        let root = chain.len() - 1;
+        for (index, certificate) in chain.iter().enumerate() {
+            check_authority(certificate, index, index)?;
+            let purposes = purposes(certificate);
+            // Go demands the purpose of every certificate that states any, and Fulcio that an
+            // intermediate states it.
+            let must_state = index < root && index == 0;
+            if (must_state || !purposes.is_empty()) && !purposes.contains(&CODE_SIGNING) {
+                return Err(ChainError::Purpose { index, wanted: "code signing" });
+            }
+        }
+        Ok(Self { chain, signer })
+    }
+
+    /// The issuing certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The chain, the issuing certificate first, the root last.
+    #[must_use]
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    pub(super) fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
+    /// From when to when a certificate issued now is valid: whole seconds, never before `now`'s,
+    /// never longer than any certificate of the chain.
+    pub(super) fn window(&self, now: UnixTime) -> Result<(UnixTime, UnixTime), IssueError> {
+        let not_before = UnixTime::from_seconds(now.seconds());
+        let starts = self.chain.iter().map(Certificate::not_before);
+        let ends = self.chain.iter().map(Certificate::not_after);
+        let from = starts.max().unwrap_or(not_before);
+        let to = ends.min().unwrap_or(not_before);
+        if not_before < from || to <= not_before {
+            return Err(IssueError::ChainNotValid { from, to, now });
+        }
+        Ok((not_before, to.min(not_before.plus_seconds(LIFETIME_SECONDS))))
+    }
+
+    /// Makes the certificates of a new authority: a root that signs itself, and an intermediate
+    /// that issues. Returned is the chain, the intermediate first; what becomes of the root's key
+    /// is the caller's business.
+    ///
+    /// # Errors
+    /// When a key cannot sign certificates, or a name cannot be encoded.
+    pub fn create(
+        root: &dyn Signer,
+        intermediate: &dyn Signer,
+        organization: &str,
+        serials: [SerialNumber; 2],
+        now: UnixTime,
+    ) -> Result<Vec<Certificate>, CreateError> {
+        let root_name = name(organization, "Countersign root")?;
+        let intermediate_name = name(organization, "Countersign intermediate")?;
+        let [root_serial, intermediate_serial] = serials;
+        let root_certificate = create_root(root, &root_name, 1, root_serial, now)?;
+        let extensions = vec![
+            extension(KEY_USAGE, true, USAGE_CERTIFICATES)?,
+            extended_key_usage(false, CODE_SIGNING)?,
+            authority_constraints(0)?,
+        ];
+        let intermediate_certificate = create_below(
+            (&root_certificate, root),
+            intermediate.public_key(),
+            &intermediate_name,
+            extensions,
+            intermediate_serial,
+        )?;
+        Ok(vec![intermediate_certificate, root_certificate])
+    }
+}
+
+impl fmt::Debug for CertificateAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateAuthority({:?})", self.signer.public_key())
+    }
+}
