@@ -125,7 +125,8 @@ fn what_is_logged_is_what_is_issued() {
 
     let issuer = authority.authority().certificate();
     assert_eq!(precertificate.issuer_key_hash, sha256(issuer.public_key().spki_der()));
-    assert_eq!(issued.certificate().certificate_timestamps().unwrap(), [sct.clone()]);
+    let promises = issued.certificate().certificate_timestamps().unwrap();
+    assert_eq!(promises, std::slice::from_ref(&sct));
     assert_eq!(sct.log_id, authority.log().public_key().id());
     assert_eq!(sct.time, NOW);
     assert!(sct.extensions.is_empty(), "sigstore-python before 4.2.0 takes none");
