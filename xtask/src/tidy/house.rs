@@ -38,7 +38,6 @@ pub const HOUSE: [Room; 12] = [
         libraries: &[
             "base64",
             "bytes",
-            "der",
             "futures",
             "jiff",
             "reqwest",
