@@ -7,7 +7,6 @@
 //! rest by name.
 
 mod cover;
-mod kms;
 mod lower;
 mod parse;
 mod repository;
@@ -15,10 +14,10 @@ mod repository;
 use crypto::PublicKey;
 
 use crate::glob::ClusterImagePolicyGlob;
+use crate::kms::KmsReference;
 use crate::regexp::Regexp;
 
 pub use cover::{Coverage, ImageNames, Object};
-pub use kms::{KmsReference, ParseKmsError};
 pub use lower::{ImagePolicy, Rule, lower};
 pub use parse::{Parsed, Remark, Remarked, parse};
 

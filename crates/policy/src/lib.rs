@@ -8,6 +8,7 @@
 pub mod cluster_image_policy;
 mod fields;
 pub mod glob;
+pub mod kms;
 pub mod problem;
 pub mod regexp;
 mod yaml;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::glob::ParseGlobError;
+use crate::kms::ParseKmsError;
 use crate::regexp::ParseRegexpError;
 use crate::yaml::YamlError;
 
@@ -167,7 +168,7 @@ pub enum Wrong {
     Key(#[from] crypto::ParseKeyError),
     /// Not a reference to a key in a key management service.
     #[error("{0}")]
-    Kms(#[from] crate::cluster_image_policy::ParseKmsError),
+    Kms(#[from] ParseKmsError),
     /// Not a registry or repository.
     #[error("wanted a registry or a registry and repository: {reason}")]
     Repository {

@@ -32,7 +32,7 @@ pub struct ImagePolicy {
     /// Name of an authority that passes images unjudged.
     pass: Option<String>,
     /// Every other authority; `None` if there is no other.
-    judged: Option<Policy>,
+    judged: Option<Arc<Policy>>,
 }
 
 /// What a policy says about an image that it covers.
@@ -46,7 +46,7 @@ pub enum Rule<'a> {
     /// Not met, whatever the evidence; none need be fetched.
     Fail(NonEmpty<Reason>),
     /// To be judged with evidence.
-    Judge(&'a Policy),
+    Judge(&'a Arc<Policy>),
 }
 
 impl ImagePolicy {
@@ -62,12 +62,20 @@ impl ImagePolicy {
         self.mode
     }
 
+    /// Whether images of that object can fall under the policy at all.
+    #[must_use]
+    pub fn selects(&self, object: &Object) -> bool {
+        self.matches.is_empty() || self.matches.iter().any(|entry| entry.selects(object))
+    }
+
     /// What the policy says about an image of that object; `None` if it does not cover it.
     #[must_use]
     pub fn rule(&self, names: &ImageNames, object: &Object) -> Option<Rule<'_>> {
-        let selected = self.matches.is_empty() || self.matches.iter().any(|it| it.selects(object));
+        if !self.selects(object) {
+            return None;
+        }
         let coverage = self.images.iter().map(|glob| names.covered_by(glob)).max();
-        let coverage = coverage.filter(|it| selected && *it != Coverage::No)?;
+        let coverage = coverage.filter(|coverage| *coverage != Coverage::No)?;
         // A name that the requester can choose freely must not buy a pass.
         if let (Some(authority), Coverage::Certain) = (&self.pass, coverage) {
             return Some(Rule::Pass { authority });
@@ -157,9 +165,9 @@ impl Lowering<'_> {
             }
         }
         let requirement = NonEmpty::from_vec(judges).map(|any_of| Requirement { any_of });
-        let judged = requirement.map(|requirement| Policy {
-            name: policy.name.clone(),
-            requirements: NonEmpty::new(requirement),
+        let judged = requirement.map(|requirement| {
+            let requirements = NonEmpty::new(requirement);
+            Arc::new(Policy { name: policy.name.clone(), requirements })
         });
         // Without either, something was refused above.
         (pass.is_some() || judged.is_some()).then(|| ImagePolicy {
