@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use devkit::Clock;
+use devkit::image::{Content, Image, ImageIndex};
 use devkit::issuer::{Algorithm, EmailUser, GithubWorkflow, GitlabJob, Issuer, IssuerOptions};
 use devkit::registry::{Access, Behaviour, Credentials, Referrers, Registry, RegistryOptions};
 use evidence::UnixTime;
@@ -35,7 +36,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = Registry::start(RegistryOptions { behaviour, ..Default::default() }).await?;
 
     println!("FOR DEVELOPMENT ONLY: keys and images are in memory and end with this program");
+    let index = ImageIndex::greeting("good day")?;
+    for Image { config, layer, manifest, .. } in &index.images {
+        for blob in [config, layer] {
+            registry.plant_blob("dev/greeting", blob.digest, blob.bytes.clone())?;
+        }
+        let digest = manifest.digest.to_string();
+        let bytes = manifest.bytes.clone();
+        registry.plant_manifest("dev/greeting", &digest, manifest.media_type, bytes)?;
+    }
+    let Content { media_type, bytes, .. } = index.manifest;
+    registry.plant_manifest("dev/greeting", "latest", media_type, bytes)?;
     println!("registry      {}", registry.address());
+    println!("an image      {}/dev/greeting:latest", registry.address());
     println!("issuer        {}", issuer.url());
     let workflow =
         GithubWorkflow::new("octo-org", "app", ".github/workflows/release.yml", "refs/heads/main");

@@ -22,11 +22,8 @@ use crate::DevkitError;
 const CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of a request line with its headers. Far above what a client sends: bearer tokens of a few
-/// kilobytes are the longest part.
+/// kilobytes are the longest part. Hyper bounds their number at 100.
 const HEAD_SIZE_MAX: usize = 64 * 1024;
-
-/// Header fields of one request.
-const HEADERS_MAX: usize = 100;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,8 +51,7 @@ pub(crate) struct Bound {
 
 /// Binds `address`; port 0 takes any free port.
 pub(crate) async fn bind(address: SocketAddr) -> Result<Bound, DevkitError> {
-    // `to_canonical`, because ::ffff:192.0.2.1 is no loopback address and ::ffff:127.0.0.1 is one.
-    if !address.ip().to_canonical().is_loopback() {
+    if !address.ip().is_loopback() {
         return Err(DevkitError::NotLoopback { found: address });
     }
     let failed = |source| DevkitError::Bind { address, source };
@@ -140,7 +136,6 @@ async fn serve_connection(stream: TcpStream, router: Router, mut stop: watch::Re
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_SIZE_MAX)
-        .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     tokio::select! {

@@ -73,6 +73,8 @@ async fn parts_of_a_blob_are_read() {
         let answer = get(&target).header("range", range).send(registry.address()).await;
         assert_eq!((answer.status, answer.body.len()), (200, 10), "{range}");
     }
+    let asked = head(&target).header("range", "bytes=2-4").send(registry.address()).await;
+    assert_eq!((asked.status, asked.header("content-length")), (200, Some("10")));
     let beyond = get(&target).header("range", "bytes=10-").send(registry.address()).await;
     assert_eq!(beyond.status, 416);
     assert_eq!(beyond.header("content-range"), Some("bytes */10"));

@@ -171,7 +171,7 @@ impl Answer {
     }
 }
 
-fn parse(received: &[u8], is_head: bool) -> Answer {
+pub(crate) fn parse(received: &[u8], is_head: bool) -> Answer {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     let head = std::str::from_utf8(&received[..end]).unwrap();
     let mut lines = head.split("\r\n");

@@ -70,8 +70,8 @@ async fn bad_questions_for_tags_are_refused() {
     assert_eq!(asked.refusal(), (404, "NAME_UNKNOWN".into()));
 }
 
-/// A registry with referrers of types `a/1` (two) and `b/2` (one, by its config), an index without
-/// a type, and one manifest that refers to something else.
+/// A registry with referrers of types `a/1+json` (two) and `b/2` (one, by its config), an index
+/// without a type, and one manifest that refers to something else.
 async fn registry_with_referrers() -> (Registry, Digest, Vec<Digest>) {
     let registry = start_registry(Behaviour::default()).await;
     push_empty(&registry, "app").await;
@@ -80,7 +80,7 @@ async fn registry_with_referrers() -> (Registry, Digest, Vec<Digest>) {
     let mut documents = Vec::new();
     for number in ["one", "two"] {
         let mut document = image();
-        document["artifactType"] = json!("a/1");
+        document["artifactType"] = json!("a/1+json");
         document["subject"] = refer(&subject);
         document["annotations"] = json!({ "number": number });
         documents.push((IMAGE, document));
@@ -140,7 +140,7 @@ async fn referrers_are_described() {
         one(&digests[0]),
         &json!({
             "mediaType": IMAGE, "digest": digests[0].to_string(), "size": size,
-            "artifactType": "a/1", "annotations": { "number": "one" },
+            "artifactType": "a/1+json", "annotations": { "number": "one" },
         })
     );
     assert_eq!(one(&digests[2])["artifactType"], "b/2", "the config's type stands in");
@@ -156,16 +156,19 @@ async fn referrers_are_filtered_unless_the_registry_does_not() {
         let target = format!("/v2/app/referrers/{subject}?artifactType={kind}");
         get(target).send(registry.address())
     };
-    for (kind, expected) in
-        [("a/1", &digests[..2]), ("a%2F1", &digests[..2]), ("b/2", &digests[2..3]), ("c/3", &[])]
-    {
+    for (kind, expected) in [
+        ("a/1%2Bjson", &digests[..2]),
+        ("a%2F1%2Bjson", &digests[..2]),
+        ("b/2", &digests[2..3]),
+        ("c/3", &[]),
+    ] {
         let answer = ask(kind).await;
         assert_eq!(answer.header("oci-filters-applied"), Some("artifactType"));
         assert_eq!(digests_of(&descriptors(&answer)), texts(expected), "{kind}");
     }
     registry
         .set_behaviour(Behaviour { referrers: Referrers::WithoutFilter, ..Behaviour::default() });
-    let answer = ask("a/1").await;
+    let answer = ask("a/1%2Bjson").await;
     assert_eq!(answer.header("oci-filters-applied"), None);
     assert_eq!(digests_of(&descriptors(&answer)), texts(&digests));
 }
@@ -174,7 +177,7 @@ async fn referrers_are_filtered_unless_the_registry_does_not() {
 async fn referrers_come_in_pages() {
     let (registry, subject, digests) = registry_with_referrers().await;
     registry.set_behaviour(Behaviour { page_size_max: 1, ..Behaviour::default() });
-    for (query, expected) in [("", &digests[..]), ("?artifactType=a%2F1", &digests[..2])] {
+    for (query, expected) in [("", &digests[..]), ("?artifactType=a%2F1%2Bjson", &digests[..2])] {
         let mut target = Some(format!("/v2/app/referrers/{subject}{query}"));
         let mut found = Vec::new();
         while let Some(page) = target {

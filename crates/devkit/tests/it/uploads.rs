@@ -3,9 +3,11 @@
 use crypto::{Hash, HashAlgorithm};
 use devkit::registry::{Behaviour, Registry, RegistryOptions};
 use evidence::Digest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::blobs::push;
-use crate::http::{Answer, delete, get, patch, post, put};
+use crate::http::{Answer, delete, get, parse, patch, post, put, request};
+use crate::manifests::{IMAGE, image, put_document};
 use crate::start_registry;
 
 const CONTENT: &[u8] = b"0123456789";
@@ -114,6 +116,27 @@ async fn chunks_must_follow_each_other() {
 }
 
 #[tokio::test]
+async fn of_two_chunks_at_once_one_is_refused() {
+    let registry = start_registry(Behaviour::default()).await;
+    let location = start(&registry, "app").await;
+    let slow = request("PATCH", &location).header("content-length", "4");
+    let mut slow = slow.open(registry.address()).await;
+    slow.write_all(b"01").await.unwrap();
+    registry.arrived(&location).await;
+    let quick = patch(&location, &b"abcd"[..]).send(registry.address()).await;
+    assert_eq!(quick.status, 202);
+    slow.write_all(b"23").await.unwrap();
+    let mut received = Vec::new();
+    slow.read_to_end(&mut received).await.unwrap();
+    let answer = parse(&received, false);
+    assert_eq!(answer.refusal(), (416, "BLOB_UPLOAD_INVALID".into()));
+    assert_eq!(answer.header("range"), Some("0-3"));
+    let digest = Digest::sha256(b"abcd");
+    let closing = put(format!("{location}?digest={digest}"), []).send(registry.address()).await;
+    is_created(&closing, &digest);
+}
+
+#[tokio::test]
 async fn content_must_have_the_digest_that_was_said() {
     let registry = start_registry(Behaviour::default()).await;
     let digest = Digest::sha256(CONTENT);
@@ -191,6 +214,9 @@ async fn blobs_are_bounded() {
     let target = format!("/v2/app/blobs/uploads/?digest={}", Digest::sha256(content));
     let told = post(&target).body(content).send(registry.address()).await;
     assert_eq!(told.refusal(), too_large);
+    // Refused by what it announces, before any of it has come.
+    let announced = request("POST", &target).header("content-length", "11");
+    assert_eq!(announced.send(registry.address()).await.refusal(), too_large);
     let untold = post(&target).body(content).chunked().send(registry.address()).await;
     assert_eq!(untold.refusal(), too_large);
     // The bound is for the whole, not for each piece.
@@ -215,6 +241,10 @@ async fn memory_is_bounded_and_given_back() {
     assert_eq!(answer.refusal(), full);
     let planted = registry.plant_manifest("app", "v1", "text/plain", other);
     assert!(matches!(planted, Err(devkit::DevkitError::Full { size_max: 25 })), "{planted:?}");
+    let behaviour = Behaviour { references_checked: false, ..Behaviour::default() };
+    registry.set_behaviour(behaviour);
+    let answer = put_document(&registry, "app/manifests/v1", IMAGE, &image()).await;
+    assert_eq!(answer.refusal(), full);
 
     assert_eq!(delete(&location).send(registry.address()).await.status, 204);
     assert_eq!(post(&target).body(other).send(registry.address()).await.status, 201);
