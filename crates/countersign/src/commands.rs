@@ -1,5 +1,6 @@
 //! The commands, one file each, and the argument groups that several of them share.
 
+mod serve;
 mod trust;
 mod verify_blob;
 
@@ -10,6 +11,7 @@ use crate::exit::{Exit, Failure};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(serve::Serve),
     VerifyBlob(verify_blob::VerifyBlob),
 }
 
@@ -17,6 +19,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Self::Serve(command) => command.run(),
             Self::VerifyBlob(command) => command.run(),
         }
     }

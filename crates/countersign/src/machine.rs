@@ -1,7 +1,7 @@
 //! What is asked of the machine: the time, and files, always bounded.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -46,4 +46,23 @@ pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, 
         return Err(Failure::usage(message));
     }
     Ok(bytes)
+}
+
+/// Replaces a file as a whole: whoever reads it sees the old content or the new, also after a
+/// crash.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    let mut file = File::create(temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)?;
+    sync_directory(directory)
+}
+
+/// Makes a directory's own entries durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }

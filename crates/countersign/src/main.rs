@@ -4,8 +4,12 @@
 //! asks the machine for the time.
 
 mod commands;
+mod documents;
 mod exit;
+mod http;
+mod instance;
 mod machine;
+mod runtime;
 mod ui;
 
 use clap::Parser;
@@ -24,6 +28,7 @@ struct Arguments {
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    ui::logging::start();
     match arguments.command.run() {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,0 +1,205 @@
+//! `serve`: the private instance.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::authority::issuer::{IssuerKind, Issuers};
+use ::authority::{Issuer, TokenVerifier};
+use clap::Args;
+use client::{Http, HttpOptions};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::documents::Documents;
+use crate::exit::{Exit, Failure};
+use crate::http::{self, Services};
+use crate::instance::{Instance, Location};
+use crate::{machine, runtime, ui};
+
+/// Audience that tokens must be made for, unless told otherwise: every Sigstore client asks for it.
+const CLIENT_ID: &str = "sigstore";
+
+/// Between two fetches of the identity providers' keys beside the requests.
+const PREFETCH_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Run a private Sigstore instance: certificate authority, CT log, transparency log (v1 and v2
+/// APIs) and timestamp authority, in one process.
+///
+/// Everything is made at the first start: keys, certificates, logs. Clients need one file, which
+/// stands in DIR/public/trust_config.json and at URL/trust_config.json. Stop it with Ctrl-C or
+/// SIGTERM: what was promised is durable, and requests under way are finished.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Directory of keys, logs and files; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// File that holds what the logs have committed to. Keep it out of the data's backups: it is
+    /// what notices that old data was restored. By default DIR.lock, beside the directory.
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8180")]
+    listen: SocketAddr,
+
+    /// URL under which clients reach it; its host names the logs for good. By default that of the
+    /// listening address.
+    #[arg(long, value_name = "URL")]
+    external_url: Option<Url>,
+
+    /// A proxy in front speaks TLS: allow plain HTTP beyond loopback.
+    #[arg(long)]
+    behind_proxy: bool,
+
+    /// Identity provider to trust, as TYPE=URL; may be given several times. TYPE is
+    /// `github-actions`, `gitlab` or `email`. By default GitHub Actions and GitLab.com.
+    #[arg(long = "issuer", value_name = "TYPE=URL")]
+    issuers: Vec<String>,
+
+    /// Audience that identity tokens must be made for.
+    #[arg(long, value_name = "ID", default_value = CLIENT_ID)]
+    client_id: String,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        if !self.listen.ip().is_loopback() && !self.behind_proxy {
+            return Err(Failure::usage(format!(
+                "plain HTTP on {} could be read and changed on its way",
+                self.listen
+            ))
+            .hint("listen on 127.0.0.1, or put a proxy that speaks TLS in front and say --behind-proxy"));
+        }
+        runtime::block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<Exit, Failure> {
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            Failure::new(Exit::Failure, format!("cannot listen on {}", self.listen))
+                .caused_by(error)
+                .hint("choose another --listen, or port 0 for a free one")
+        })?;
+        let address = listener.local_addr().map_err(|error| {
+            Failure::new(Exit::Failure, "cannot tell the listening address").caused_by(error)
+        })?;
+        let issuers = self.trusted_issuers()?;
+        let location = self.location(address)?;
+        let clock: tlog::Clock = Arc::new(machine::now);
+        let opened = location.clone();
+        let instance = runtime::blocking(move || Instance::open(&opened, clock)).await??;
+        let instance = Arc::new(instance);
+
+        let options = HttpOptions::new(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        let client = Http::new(options)
+            .map_err(|error| Failure::new(Exit::Failure, "cannot speak HTTP").caused_by(error))?;
+        let tokens = TokenVerifier::new(issuers, Documents::new(Arc::new(client)));
+        let services = Arc::new(Services { instance: Arc::clone(&instance), tokens });
+        let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
+        ui::serve::started(&location, &self.issuer_texts());
+
+        http::serve(listener, http::router(services), runtime::stop_asked()).await;
+        prefetching.abort();
+        runtime::blocking(move || instance.stop()).await?;
+        ui::serve::stopped();
+        Ok(Exit::Success)
+    }
+
+    fn location(&self, address: SocketAddr) -> Result<Location, Failure> {
+        let url = match &self.external_url {
+            Some(url) => url.clone(),
+            None if address.ip().is_unspecified() => {
+                return Err(Failure::usage(
+                    "clients cannot reach an address that means all of them",
+                )
+                .hint("say with --external-url how they do"));
+            }
+            None => {
+                let host = match address.ip() {
+                    IpAddr::V4(ip) => ip.to_string(),
+                    IpAddr::V6(ip) => format!("[{ip}]"),
+                };
+                Url::parse(&format!("http://{host}:{}", address.port())).map_err(|error| {
+                    Failure::new(Exit::Failure, "the listening address is no URL").caused_by(error)
+                })?
+            }
+        };
+        let unusable = |why| {
+            Failure::usage(format!("cannot use the external URL {url}: {why}"))
+                .hint("give scheme and host only, such as https://sigstore.example.com")
+        };
+        let host = url.host_str().ok_or_else(|| unusable("it has no host"))?;
+        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+            // Clients take a v2 log's name from the host alone, and look for tiles at its root.
+            return Err(unusable("it is more than scheme, host and port"));
+        }
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let lock = self.lock.clone().unwrap_or_else(|| beside(&self.data));
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Location { data: self.data.clone(), lock, url, host })
+    }
+
+    fn issuer_texts(&self) -> Vec<String> {
+        if !self.issuers.is_empty() {
+            return self.issuers.clone();
+        }
+        vec![
+            "github-actions=https://token.actions.githubusercontent.com".to_owned(),
+            "gitlab=https://gitlab.com".to_owned(),
+        ]
+    }
+
+    fn trusted_issuers(&self) -> Result<Issuers, Failure> {
+        let parsed =
+            self.issuer_texts().iter().map(|text| self.issuer(text)).collect::<Result<_, _>>()?;
+        Issuers::new(parsed)
+            .map_err(|error| Failure::usage("cannot use these issuers").caused_by(error))
+    }
+
+    fn issuer(&self, text: &str) -> Result<Issuer, Failure> {
+        let unusable = || {
+            Failure::usage(format!("cannot use the issuer `{text}`")).hint(
+                "write TYPE=URL with the type github-actions, gitlab or email, such as \
+                 gitlab=https://gitlab.example.com",
+            )
+        };
+        let (kind, url) = text.split_once('=').ok_or_else(unusable)?;
+        let kind = match kind {
+            "github-actions" => {
+                IssuerKind::GitHub { instance_url: "https://github.com".to_owned() }
+            }
+            "gitlab" => IssuerKind::GitLab { instance_url: url.to_owned() },
+            "email" => IssuerKind::Email,
+            _ => return Err(unusable()),
+        };
+        Issuer::new(url, &self.client_id, kind).map_err(|error| unusable().caused_by(error))
+    }
+}
+
+/// Fetches the identity providers' keys beside the requests, so that few requests wait for them.
+async fn prefetch(services: Arc<Services>) {
+    let mut ticks = tokio::time::interval(PREFETCH_INTERVAL);
+    loop {
+        ticks.tick().await;
+        for (issuer, error) in services.tokens.prefetch((services.instance.clock)()).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(
+                issuer = issuer.url(),
+                error,
+                "the identity provider's keys cannot be had"
+            );
+        }
+    }
+}
+
+/// `data.lock` beside `data`.
+fn beside(data: &Path) -> PathBuf {
+    let mut name = data.as_os_str().to_owned();
+    while name.to_str().is_some_and(|text| text.len() > 1 && text.ends_with('/')) {
+        name = name.to_str().unwrap_or_default().trim_end_matches('/').into();
+    }
+    name.push(".lock");
+    name.into()
+}

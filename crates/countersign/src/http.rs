@@ -1,0 +1,120 @@
+//! The servers: routes, bounds on what comes in, and a stop that finishes what is under way.
+//!
+//! One listener serves authority, logs, timestamps and files. Handlers never block the runtime:
+//! what touches the disk or signs runs on the blocking pool, of bounded size.
+
+mod authority;
+mod error;
+mod files;
+mod health;
+mod timestamp;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::{BoxError, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub(crate) use error::ApiError;
+
+use crate::instance::Instance;
+
+/// Longest request body taken, in bytes (Fulcio's and rekor-tiles' own limit).
+const REQUEST_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Requests worked on at once; more are told to come back.
+const REQUESTS_MAX: usize = 1024;
+/// Connections open at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4096;
+/// Time for a client to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request from its last header to the last byte of its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for requests under way when a stop is asked for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handlers share.
+pub(crate) struct Services {
+    /// The instance.
+    pub(crate) instance: Arc<Instance>,
+    /// Verifies identity tokens.
+    pub(crate) tokens: authority::Tokens,
+}
+
+/// Every route of an instance.
+pub(crate) fn router(services: Arc<Services>) -> Router {
+    let routes = Router::new()
+        .merge(authority::routes())
+        .merge(timestamp::routes())
+        .merge(files::routes())
+        .merge(health::routes())
+        .fallback(|| async { ApiError::not_found() })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .with_state(services);
+    bounded(routes)
+}
+
+/// Puts the bounds of every server around its routes.
+pub(crate) fn bounded(routes: Router) -> Router {
+    let bounds = ServiceBuilder::new()
+        .layer(axum::error_handling::HandleErrorLayer::new(overloaded))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
+        .timeout(REQUEST_TIMEOUT)
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()));
+    routes.layer(bounds).layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
+}
+
+async fn overloaded(error: BoxError) -> axum::response::Response {
+    if error.is::<tower::timeout::error::Elapsed>() {
+        return ApiError::new(StatusCode::GATEWAY_TIMEOUT, 4, "no answer in time").into_response();
+    }
+    let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, 14, "too many requests at once");
+    ([("retry-after", "1")], busy).into_response()
+}
+
+/// Serves until `stop` resolves, then finishes what is under way, within bounds.
+pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let permit = Arc::clone(&connections).acquire_owned();
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = async { (permit.await, listener.accept().await) } => accepted,
+        };
+        let (Ok(permit), Ok((stream, _))) = accepted else {
+            // Out of file descriptors, most likely: let some connections end first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // An answer waits for nobody: batches are made by the log, not by the network stack.
+        let _ = stream.set_nodelay(true);
+        let service = hyper_util::service::TowerToHyperService::new(routes.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests still under way were cut off");
+    }
+}
