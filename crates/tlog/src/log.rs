@@ -1,0 +1,560 @@
+//! A log: what callers hold, and the sequencer that alone changes it.
+//!
+//! The order of a commit is Sunlight's: sign, stage the batch, swap the lock (from here on the
+//! batch is in the log, whatever happens), write the tiles, publish the checkpoint, answer. An
+//! error of storage at any of these steps stops the log; the next start finds out how far it came.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crypto::merkle::NodeHash;
+use evidence::{Checkpoint, LeafIndex, TreeSize, UnixTime};
+
+use crate::checkpoint::{CheckpointSigner, NotSigned, SignedCheckpoint};
+use crate::index::{Index, IndexError};
+use crate::leaf::{Form, Leaf, SearchKey};
+use crate::pool::{AppendError, Appended, Appending, Limits, Pool, Queued, Stop};
+use crate::read::{Entry, Published, ReadError, Reader};
+use crate::recover::{OpenError, Recovered, publish, recover};
+use crate::sequence::{Batch, Edge, plan};
+use crate::stage::Staged;
+use crate::storage::{Lock, Object, Objects, StorageError};
+use crate::tile::{TILE_WIDTH, Tile};
+
+/// Entries after which the index is made durable: a start after a crash adds at most as many again.
+const INDEX_SYNC_ENTRIES: u64 = 4096;
+
+/// What the log asks for the time.
+pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+
+/// Bounds and rhythm of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How entries are written. Fixed for the life of a log.
+    pub form: Form,
+    /// Least time between the starts of two batches. A leaf that comes to an idle log does not
+    /// wait for it.
+    pub interval: Duration,
+    /// Waiting leaves that start a batch before the interval has passed.
+    pub batch_entries: usize,
+    /// Most callers that may wait at once.
+    pub waiters_max: usize,
+    /// Most memory for leaves that wait, in bytes; a batch being written may hold as much again.
+    pub pool_size_max: usize,
+    /// Memory for tiles and entries read, in bytes; up to twice as much is used.
+    pub cache_size: usize,
+}
+
+impl Config {
+    /// A log of that form, for a machine of ordinary size.
+    #[must_use]
+    pub fn new(form: Form) -> Self {
+        Self {
+            form,
+            interval: Duration::from_millis(100),
+            batch_entries: 1024,
+            waiters_max: 16 * 1024,
+            pool_size_max: 64 << 20,
+            cache_size: 64 << 20,
+        }
+    }
+}
+
+/// All that a log stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where tiles and the checkpoint are kept.
+    pub objects: Arc<dyn Objects>,
+    /// Where the committed checkpoint is kept, apart from them.
+    pub lock: Arc<dyn Lock>,
+    /// Who signs checkpoints.
+    pub signer: Arc<dyn CheckpointSigner>,
+    /// The index over the log.
+    pub index: Arc<Index>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A log. All methods that read block for as long as storage takes.
+pub struct Log {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    form: Form,
+    pool: Pool,
+    reader: Reader,
+    index: Arc<Index>,
+    /// Whether the index covers the whole log; once true, it stays so.
+    is_indexed: AtomicBool,
+}
+
+impl Log {
+    /// Makes an empty log: its origin and key are fixed from here on.
+    ///
+    /// # Errors
+    /// When there is a log already, or a trace of one; when storage or the signer fails.
+    pub fn create(form: Form, parts: &Parts) -> Result<(), OpenError> {
+        let now = (parts.clock)();
+        match recover(form, &*parts.objects, &*parts.lock, &*parts.signer, now) {
+            Err(OpenError::NotCreated) => {}
+            Err(error) => return Err(error),
+            Ok(found) => return Err(OpenError::AlreadyCreated { size: found.edge.size }),
+        }
+        let edge = Edge::empty(form);
+        let signed = sign(&*parts.signer, &edge, now)?;
+        parts.lock.swap(None, signed.note.as_bytes())?;
+        parts.objects.publish(signed.note.as_bytes())?;
+        Ok(())
+    }
+
+    /// Opens a log that was created, finishes what a crash interrupted, and starts its sequencer
+    /// on a thread of its own.
+    ///
+    /// A panic of that thread aborts the process: what it left behind is known only to a new start.
+    ///
+    /// # Errors
+    /// When lock and storage do not fit together, or are of another log; see [`OpenError`].
+    pub fn open(config: Config, parts: Parts) -> Result<Self, OpenError> {
+        let origin = parts.signer.origin().to_owned();
+        let (log, sequencer) = Self::open_stepped(config, parts)?;
+        let thread = thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                let _guard = AbortOnPanic;
+                let stop = sequencer.run();
+                match &*stop {
+                    Stop::Requested => tracing::info!(origin, "the log stopped"),
+                    error => tracing::error!(origin, ?error, "the log stopped; start it again"),
+                }
+            })
+            .map_err(OpenError::Thread)?;
+        *log.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(log)
+    }
+
+    /// As [`Self::open`], but nothing happens by itself: the caller drives the sequencer.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_stepped(config: Config, parts: Parts) -> Result<(Self, Sequencer), OpenError> {
+        let Parts { objects, lock, signer, index, clock } = parts;
+        let Recovered { signed, locked, edge } =
+            recover(config.form, &*objects, &*lock, &*signer, clock())?;
+        tracing::info!(origin = signer.origin(), size = edge.size.0, "opened the log");
+        let published = Published::new(signed, edge.clone());
+        let reader = Reader::new(config.form, Arc::clone(&objects), published, config.cache_size);
+        let limits = Limits {
+            waiters_max: config.waiters_max,
+            weight_max: config.pool_size_max,
+            batch_entries: config.batch_entries,
+            interval: config.interval,
+        };
+        let shared = Arc::new(Shared {
+            form: config.form,
+            pool: Pool::new(limits),
+            reader,
+            index,
+            is_indexed: AtomicBool::new(false),
+        });
+        let log = Self { shared: Arc::clone(&shared), thread: Mutex::new(None) };
+        let sequencer = Sequencer {
+            shared,
+            objects,
+            lock,
+            signer,
+            clock,
+            locked,
+            edge,
+            unsynced: 0,
+            last: None,
+        };
+        Ok((log, sequencer))
+    }
+
+    /// Queues a leaf. What is returned resolves once the leaf is durable *and* published, or to
+    /// the place that it had already.
+    ///
+    /// # Errors
+    /// At once, when the pool is full, the log has stopped, or the leaf is of another form.
+    pub fn append(&self, leaf: Leaf) -> Result<Appending, AppendError> {
+        let (wanted, found) = (self.shared.form, leaf.form);
+        if wanted != found {
+            return Err(AppendError::OtherForm { wanted, found });
+        }
+        self.shared.pool.add(leaf)
+    }
+
+    /// The newest published checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> Arc<SignedCheckpoint> {
+        Arc::clone(&self.shared.reader.published().signed)
+    }
+
+    /// The root hash of the tree when it had that size.
+    ///
+    /// # Errors
+    /// When the size is not published, or the tree cannot be read.
+    pub fn root(&self, size: TreeSize) -> Result<NodeHash, ReadError> {
+        self.shared.reader.root(size)
+    }
+
+    /// Proof that the entry at `index` is in the tree of `size` entries (RFC 6962 §2.1.1).
+    ///
+    /// # Errors
+    /// When index or size are out of range, or the tree cannot be read.
+    pub fn inclusion_proof(
+        &self,
+        index: LeafIndex,
+        size: TreeSize,
+    ) -> Result<Vec<NodeHash>, ReadError> {
+        self.shared.reader.inclusion_proof(index, size)
+    }
+
+    /// Proof that the tree of `newer` entries only adds to that of `older` (RFC 6962 §2.1.2);
+    /// empty when `older` is 0 or both are the same.
+    ///
+    /// # Errors
+    /// When a size is out of range, or the tree cannot be read.
+    pub fn consistency_proof(
+        &self,
+        older: TreeSize,
+        newer: TreeSize,
+    ) -> Result<Vec<NodeHash>, ReadError> {
+        self.shared.reader.consistency_proof(older, newer)
+    }
+
+    /// The entry at that index.
+    ///
+    /// # Errors
+    /// When the index is out of range, or the entry cannot be read.
+    pub fn entry(&self, index: LeafIndex) -> Result<Entry, ReadError> {
+        self.shared.reader.entry(index)
+    }
+
+    /// The leaf hash at that index: cheaper than the entry.
+    ///
+    /// # Errors
+    /// When the index is out of range, or the tree cannot be read.
+    pub fn leaf_hash(&self, index: LeafIndex) -> Result<NodeHash, ReadError> {
+        self.shared.reader.leaf_hash(index)
+    }
+
+    /// The index of the leaf with that [`Leaf::identity`] (for [`Form::Entries`], its leaf hash),
+    /// checked against the log.
+    ///
+    /// # Errors
+    /// When the index does not cover the log yet, or index or log cannot be read.
+    pub fn find(&self, identity: &NodeHash) -> Result<Option<LeafIndex>, ReadError> {
+        self.shared.check_indexed()?;
+        let Some(index) = self.shared.index.find(identity)? else { return Ok(None) };
+        self.shared.confirm(index, identity).map(|_| Some(index))
+    }
+
+    /// The newest entries under a search key, at most `count_max`, the newest first.
+    ///
+    /// Search is a convenience: that an entry is found proves nothing about it, and that none is
+    /// found proves nothing at all.
+    ///
+    /// # Errors
+    /// When the index does not cover the log yet, or cannot be read.
+    pub fn search(&self, key: SearchKey, count_max: usize) -> Result<Vec<LeafIndex>, ReadError> {
+        self.shared.check_indexed()?;
+        Ok(self.shared.index.search(key, count_max)?)
+    }
+
+    /// The bytes of a tile at its width; `None` if the published tree has no such tile.
+    ///
+    /// # Errors
+    /// When the tile cannot be read, or is not what the checkpoint covers.
+    pub fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, ReadError> {
+        self.shared.reader.tile(tile)
+    }
+
+    /// Whether leaves are taken in: `false` once the log has stopped, whatever the reason.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.pool.is_closed()
+    }
+
+    /// Takes in no more leaves, finishes those that wait, and returns when the log's thread has
+    /// ended and the index is durable. Blocks.
+    pub fn stop(&self) {
+        self.shared.pool.close(Arc::new(Stop::Requested));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the thread would have ended the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Log {
+    /// Lets the thread finish by itself; [`Self::stop`] waits for it.
+    fn drop(&mut self) {
+        self.shared.pool.close(Arc::new(Stop::Requested));
+    }
+}
+
+impl Shared {
+    fn check_indexed(&self) -> Result<(), ReadError> {
+        if self.is_indexed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let indexed = self.index.reach()?.size;
+        Err(ReadError::IndexBehind { indexed, size: self.reader.published().size() })
+    }
+
+    /// Looks into the log whether the leaf is where the index says: an index that lies, or rots,
+    /// must not earn a promise for something that was never logged.
+    fn confirm(&self, index: LeafIndex, identity: &NodeHash) -> Result<Appended, ReadError> {
+        let record = match self.reader.record(index) {
+            Err(ReadError::OutsideTree { .. }) => return Err(IndexError::Wrong { index }.into()),
+            record => record?,
+        };
+        if record.identity != *identity {
+            return Err(IndexError::Wrong { index }.into());
+        }
+        let (leaf_hash, time) = (record.leaf_hash, record.time);
+        Ok(Appended { index, leaf_hash, time, already: true })
+    }
+}
+
+/// The one that appends to a log. There is one for each open log, on one thread.
+pub struct Sequencer {
+    shared: Arc<Shared>,
+    objects: Arc<dyn Objects>,
+    lock: Arc<dyn Lock>,
+    signer: Arc<dyn CheckpointSigner>,
+    clock: Clock,
+    /// What the lock holds.
+    locked: Vec<u8>,
+    /// The tree that the lock has committed to, which is published too.
+    edge: Edge,
+    /// Entries added to the index since it was made durable.
+    unsynced: u64,
+    /// When the last batch began.
+    last: Option<Instant>,
+}
+
+impl Sequencer {
+    /// Sequences batch after batch until the log is stopped, or must stop.
+    pub fn run(mut self) -> Arc<Stop> {
+        let outcome = self.catch_up().and_then(|()| {
+            while self.shared.pool.wait_until_due(self.last) {
+                self.last = Some(Instant::now());
+                self.sequence()?;
+            }
+            self.shared.index.sync().map_err(|error| self.fail(error))
+        });
+        outcome.err().unwrap_or_else(|| Arc::new(Stop::Requested))
+    }
+
+    /// Sequences what waits now, as one batch, and returns the size of the tree.
+    ///
+    /// # Errors
+    /// When the log must stop. It has: every later call fails too.
+    pub fn step(&mut self) -> Result<TreeSize, Arc<Stop>> {
+        if let Some(stop) = self.shared.pool.failure() {
+            return Err(stop);
+        }
+        self.catch_up()?;
+        self.sequence()?;
+        Ok(self.edge.size)
+    }
+
+    /// One batch, from the pool to the answers.
+    fn sequence(&mut self) -> Result<(), Arc<Stop>> {
+        let queued = self.shared.pool.take();
+        let known = match self.known(&queued) {
+            Ok(known) => known,
+            Err(error) => return Err(self.fail_with(queued, error)),
+        };
+        let mut fresh = Vec::new();
+        for (queued, known) in queued.into_iter().zip(known) {
+            match known {
+                Some(appended) => queued.answer(&Ok(appended)),
+                None => fresh.push(queued),
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let leaves: Vec<Leaf> = fresh.iter().map(|queued| queued.leaf.clone()).collect();
+        let (batch, signed) = match self.plan(&leaves) {
+            Ok(planned) => planned,
+            Err(refused) => {
+                tracing::error!(error = %refused, "a batch was refused");
+                let answer = Err(refused);
+                fresh.into_iter().for_each(|queued| queued.answer(&answer));
+                return Ok(());
+            }
+        };
+        match self.commit(&batch, signed, leaves) {
+            Ok(()) => self.answer(&batch, fresh),
+            Err(error) => Err(self.fail_with(fresh, error)),
+        }
+    }
+
+    /// For each leaf its place, if the log has it already. Only the sequencer asks, and between
+    /// batches, when the index covers the whole log: so no leaf is logged twice.
+    fn known(&self, queued: &[Queued]) -> Result<Vec<Option<Appended>>, ReadError> {
+        let find = |identity: &NodeHash| {
+            let index = self.shared.index.find(identity)?;
+            index.map(|index| self.shared.confirm(index, identity)).transpose()
+        };
+        queued.iter().map(|queued| find(&queued.identity)).collect()
+    }
+
+    /// The next tree and its signed checkpoint, in memory only: if this fails nothing happened.
+    fn plan(&self, leaves: &[Leaf]) -> Result<(Batch, SignedCheckpoint), AppendError> {
+        let batch = plan(&self.edge, leaves, (self.clock)())?;
+        let signed = sign(&*self.signer, &batch.edge, batch.time)?;
+        Ok((batch, signed))
+    }
+
+    /// Makes the batch part of the log and publishes it.
+    fn commit(
+        &mut self,
+        batch: &Batch,
+        signed: SignedCheckpoint,
+        leaves: Vec<Leaf>,
+    ) -> Result<(), StorageError> {
+        let base_root = self.edge.root();
+        let published = &self.shared.reader.published().signed.checkpoint;
+        assert!(
+            (self.edge.size, base_root) == (published.size, published.root),
+            "the edge in memory is the tree that was published"
+        );
+        let note = signed.note.clone().into_bytes();
+        let staged = Staged { base: self.edge.size, base_root, time: batch.time, leaves };
+        let object = Object::Staged { size: batch.size(), root: batch.root() };
+        self.objects.put(object, &staged.to_bytes())?;
+        // The commit: before this line the batch never was, after it the batch always will be.
+        self.lock.swap(Some(&self.locked), &note)?;
+        publish(&*self.objects, batch, &note)?;
+        self.locked = note;
+        self.edge = batch.edge.clone();
+        self.shared.reader.publish(Published::new(signed, batch.edge.clone()));
+        Ok(())
+    }
+
+    /// Adds a published batch to the index and answers those who wait for it.
+    fn answer(&mut self, batch: &Batch, fresh: Vec<Queued>) -> Result<(), Arc<Stop>> {
+        let records: Vec<_> =
+            fresh.iter().map(|queued| (queued.identity, queued.leaf.keys.as_slice())).collect();
+        let indexed = self.add_to_index(LeafIndex(batch.base.0), &records);
+        // Even if the index failed: they are in the log.
+        for ((index, leaf_hash), queued) in (batch.base.0..).zip(&batch.leaf_hashes).zip(fresh) {
+            let (index, leaf_hash) = (LeafIndex(index), *leaf_hash);
+            queued.answer(&Ok(Appended { index, leaf_hash, time: batch.time, already: false }));
+        }
+        tracing::debug!(size = batch.size().0, entries = batch.leaf_hashes.len(), "published");
+        indexed.map_err(|error| self.fail(error))
+    }
+
+    fn add_to_index(
+        &mut self,
+        first: LeafIndex,
+        records: &[(NodeHash, &[SearchKey])],
+    ) -> Result<(), IndexError> {
+        self.unsynced += records.len() as u64;
+        let durable = self.unsynced >= INDEX_SYNC_ENTRIES;
+        self.shared.index.add(first, records, durable)?;
+        if durable {
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    /// Brings the index up to the log: after a crash a few entries, after its loss all of them.
+    fn catch_up(&mut self) -> Result<(), Arc<Stop>> {
+        if self.shared.is_indexed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.index_rest().map_err(|error| self.fail(error))?;
+        self.shared.is_indexed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn index_rest(&mut self) -> Result<(), ReadError> {
+        let size = self.edge.size;
+        let reach = self.shared.index.reach()?;
+        let is_of_this_log = match reach.size.0.checked_sub(1) {
+            None => true,
+            Some(_) if reach.size > size => false,
+            Some(last) => self.shared.reader.record(LeafIndex(last))?.identity == reach.last,
+        };
+        let mut next = reach.size.0;
+        if !is_of_this_log {
+            self.shared.index.clear()?;
+            next = 0;
+        }
+        while next < size.0 {
+            let end = size.0.min((next / TILE_WIDTH + 1) * TILE_WIDTH);
+            let records: Vec<_> = (next..end)
+                .map(|index| self.shared.reader.record(LeafIndex(index)))
+                .collect::<Result<_, _>>()?;
+            let records: Vec<_> =
+                records.iter().map(|record| (record.identity, record.keys.as_slice())).collect();
+            self.add_to_index(LeafIndex(next), &records)?;
+            next = end;
+        }
+        Ok(())
+    }
+
+    /// Stops the log for that reason and tells all who wait.
+    fn fail(&self, reason: impl Into<Stop>) -> Arc<Stop> {
+        self.fail_with(vec![], reason)
+    }
+
+    /// As [`Self::fail`], for those too who were taken from the pool already.
+    fn fail_with(&self, queued: Vec<Queued>, reason: impl Into<Stop>) -> Arc<Stop> {
+        let stop = Arc::new(reason.into());
+        let answer = Err(AppendError::Stopped(Arc::clone(&stop)));
+        queued.into_iter().for_each(|queued| queued.answer(&answer));
+        self.shared.pool.fail(&stop);
+        stop
+    }
+}
+
+impl Drop for Sequencer {
+    /// Whoever still waits is told that no one is left to answer.
+    fn drop(&mut self) {
+        self.shared.pool.fail(&Arc::new(Stop::Requested));
+    }
+}
+
+/// Signs a tree's checkpoint, and verifies what the signer returned: a note that this log would
+/// not open again must never reach the lock.
+fn sign(
+    signer: &dyn CheckpointSigner,
+    edge: &Edge,
+    time: UnixTime,
+) -> Result<SignedCheckpoint, NotSigned> {
+    let checkpoint = Checkpoint {
+        origin: signer.origin().to_owned(),
+        size: edge.size,
+        root: edge.root(),
+        extensions: vec![],
+    };
+    let note = signer.sign(&checkpoint, time)?;
+    if note.text() != checkpoint.to_text() || signer.verify(&checkpoint, &note).is_err() {
+        return Err(NotSigned::Wrong);
+    }
+    Ok(SignedCheckpoint { checkpoint, note: note.to_string() })
+}
+
+/// Ends the process when the sequencer panics: half a commit must not be followed by another.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A panic while sequencing ends the process. Tried in a process of its own: this one, once more.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tlog::{Config, Form, Log};
+
+use crate::world::{World, leaf, new_index, parts};
+
+const CHILD: &str = "abort::child_that_panics_while_sequencing";
+const SIGABRT: i32 = 6;
+
+#[test]
+fn a_panic_while_sequencing_aborts_the_process() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([CHILD, "--exact", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the clock fell off the wall"));
+    // That the log stopped may still be told, a place in it must not.
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("Ok("), "{output:?}");
+}
+
+#[test]
+#[ignore = "ends the process; run by the test above"]
+fn child_that_panics_while_sequencing() {
+    let world = World::new();
+    let mut parts = parts(&world, &new_index());
+    Log::create(Form::Entries, &parts).unwrap();
+    let asked = AtomicUsize::new(0);
+    parts.clock = Arc::new(move || {
+        assert_eq!(asked.fetch_add(1, Ordering::Relaxed), 0, "the clock fell off the wall");
+        world.now()
+    });
+    let log = Log::open(Config::new(Form::Entries), parts).unwrap();
+    let answer = log.append(leaf(0)).unwrap().wait();
+    println!("was answered {answer:?}");
+}

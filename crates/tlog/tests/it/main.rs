@@ -1,0 +1,16 @@
+//! Tests of the log from the outside: everything here uses the public interface only.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod abort;
+mod certificates;
+mod checkpoints;
+mod faults;
+mod index;
+mod log;
+mod naive;
+mod posix;
+mod refusals;
+mod simulation;
+mod tiles;
+mod tree;
+mod world;
