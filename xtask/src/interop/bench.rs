@@ -26,6 +26,12 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// Audience of every token: the one all Sigstore clients ask for.
 const AUDIENCE: &str = "sigstore";
 
+/// Folder of the files that the checks make, inside the bench's own.
+const FILES: &str = "files";
+
+/// Folder that the clients take for their user's home.
+const HOME: &str = "home";
+
 /// Which of the two logs a signature goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Log {
@@ -105,7 +111,9 @@ impl Bench {
         };
         let target = root.join("target");
         let scratch = target.join("interop").join(format!("run-{}", std::process::id()));
-        fs::create_dir_all(scratch.join("home")).map_err(doing("making a folder"))?;
+        for folder in [FILES, HOME] {
+            fs::create_dir_all(scratch.join(folder)).map_err(doing("making a folder"))?;
+        }
         let binary = build(root)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -116,29 +124,24 @@ impl Bench {
         let clock: devkit::Clock = Arc::new(now);
         let issuer = runtime.block_on(Issuer::start(IssuerOptions::new(clock)))?;
 
-        let port = free_port().map_err(doing("finding a free port"))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let data = scratch.join("data");
         let mut command = Command::new(&binary);
         command
-            .env("HOME", scratch.join("home"))
-            .args(["serve", "--listen", &address.to_string(), "--data"])
+            .env("HOME", scratch.join(HOME))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
             .arg("--lock")
             .arg(scratch.join("lock"))
-            .arg("--oidc-issuer")
-            .arg(format!("{}=github-actions", issuer.url()));
+            .arg("--issuer")
+            .arg(format!("github-actions={}", issuer.url()));
         let mut instance = Running::start(&mut command, &scratch.join("serve.log"))
             .map_err(doing("starting the instance"))?;
+        let file = data.join("public/trust_config.json");
+        let ready = |address| matches!(get(address, "/readyz"), Ok((200, _)));
         instance
-            .wait_until(|| matches!(get(address, "/readyz"), Ok((200, _))))
+            .wait_until(|| address_in(&file).is_some_and(ready))
             .map_err(doing("waiting for the instance"))?;
-
-        let (status, json) = get(address, "/client_trust_config.json")
-            .map_err(doing("asking for the trust configuration"))?;
-        if status != 200 {
-            return Err(BenchError::TrustConfig { found: format!("answers {status}") });
-        }
+        let json = fs::read(&file).map_err(doing("reading the trust configuration"))?;
         let trust_config: Value = serde_json::from_slice(&json)
             .map_err(|error| BenchError::TrustConfig { found: format!("is not JSON: {error}") })?;
         let bench = Self {
@@ -185,7 +188,7 @@ impl Bench {
 
     /// The file with the trust configuration that signs in this log, and trusts both.
     pub(super) fn trust_config(&self, log: Log) -> PathBuf {
-        self.scratch.join(format!("trust-config-v{}.json", log.version()))
+        self.path(&format!("trust-config-v{}.json", log.version()))
     }
 
     /// What the instance says about itself.
@@ -209,27 +212,33 @@ impl Bench {
         self.issuer.url()
     }
 
-    /// A path for a new file.
+    /// A path for a new file, apart from those of the instance.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.scratch.join(name)
+        self.files().join(name)
+    }
+
+    fn files(&self) -> PathBuf {
+        self.scratch.join(FILES)
     }
 
     /// Writes a file.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = self.path(name);
-        fs::write(&path, bytes)?;
+        fs::write(&path, bytes).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
         Ok(path)
     }
 
     /// Runs a program to its end, in the scratch folder, with a home of its own.
     pub(super) fn run(&self, command: &mut Command) -> io::Result<Finished> {
-        command.env("HOME", self.path("home")).current_dir(&self.scratch);
+        command.env("HOME", self.scratch.join(HOME)).current_dir(self.files());
         process::run(&self.scratch, command)
     }
 
     /// Keeps a program running until the result is dropped.
     pub(super) fn keep_running(&self, name: &str, command: &mut Command) -> io::Result<Running> {
-        command.env("HOME", self.path("home")).current_dir(&self.scratch);
+        command.env("HOME", self.scratch.join(HOME)).current_dir(self.files());
         Running::start(command, &self.path(&format!("{name}.log")))
     }
 
@@ -324,6 +333,13 @@ fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(program).exists())
     })
+}
+
+/// The address of the certificate authority that a trust configuration names, once it is written.
+fn address_in(trust_config: &Path) -> Option<SocketAddr> {
+    let config: Value = serde_json::from_slice(&fs::read(trust_config).ok()?).ok()?;
+    let url = config["signingConfig"]["caUrls"][0]["url"].as_str()?;
+    url.strip_prefix("http://")?.parse().ok()
 }
 
 /// A port that was free a moment ago.

@@ -16,6 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// How much of a program's output is kept for a report.
 const OUTPUT_SIZE_MAX: u64 = 64 * 1024;
 
+/// How many of its last lines a report shows.
+const REPORT_LINES: usize = 12;
+
 /// How often a running program is looked at.
 const GLANCE: Duration = Duration::from_millis(10);
 
@@ -50,11 +53,14 @@ impl Finished {
             Some(status) => format!("ended with {status}"),
         };
         let mut report = format!("{} {ended}", self.command);
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-            for line in &lines[lines.len().saturating_sub(12)..] {
-                report.push_str(&format!("\n{name}: {line}"));
-            }
+        // Complaints stand on standard error; the other is told where there are none.
+        let (name, text) = match self.stderr.trim().is_empty() {
+            true => ("stdout", &self.stdout),
+            false => ("stderr", &self.stderr),
+        };
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        for line in &lines[lines.len().saturating_sub(REPORT_LINES)..] {
+            report.push_str(&format!("\n{name}: {line}"));
         }
         report
     }
