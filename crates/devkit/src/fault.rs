@@ -36,7 +36,7 @@ pub enum Fault {
     WrongContentType(HeaderValue),
     /// Does what was asked, but sets this header to a lie.
     WrongHeader(HeaderName, HeaderValue),
-    /// Does what was asked, but the body never ends: spaces follow, so that even a JSON parser waits.
+    /// Does what was asked, but the body never ends: spaces follow, so that a JSON parser waits too.
     EndlessBody,
     /// Does what was asked, but breaks the connection in the middle of the body.
     CutShort,

@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 server: loopback only, a bounded number of connections, and an end that comes
 //! when it is asked for, whatever the clients do.
 //!
-//! RFC 9112. TLS is deliberately absent: loopback needs none.
+//! RFC 9112. TLS is deliberately absent: loopback needs none. So is a deadline for bodies: a slow
+//! client holds its own connection and nothing else.
 
 use std::io;
 use std::net::SocketAddr;
@@ -85,7 +86,7 @@ impl Server {
     /// Stops listening, lets open requests end for a short while, cuts off the rest.
     pub(crate) async fn stop(mut self) {
         self.stop.send_replace(true);
-        // The task ends within `GRACE`; its only failure is a cancelled runtime, which ended it too.
+        // The task ends within `GRACE`; it fails only with the runtime, which ends it too.
         let _ = (&mut self.task).await;
     }
 }

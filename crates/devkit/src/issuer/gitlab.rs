@@ -1,8 +1,8 @@
 //! Tokens of GitLab CI/CD jobs (`id_tokens`).
 //!
-//! GitLab documentation, "OpenID Connect (OIDC) authentication using ID tokens", as of 18.4: that is
-//! the release of the `job_project_*` and `job_namespace_*` claims. `job_source` and `job_config`
-//! (18.9) are left out. Every custom claim is a string, but `runner_id` and `groups_direct`.
+//! GitLab documentation, "OpenID Connect (OIDC) authentication using ID tokens", as of 18.4, which
+//! brought the `job_project_*` and `job_namespace_*` claims. `job_source` and `job_config` (18.9) are
+//! left out. Every custom claim is a string, but `runner_id` and `groups_direct`.
 
 use evidence::UnixTime;
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! Blobs, whole or in part.
 //!
-//! OCI distribution specification v1.1, "Pulling blobs" and "Deleting Blobs"; RFC 9110 §14 (ranges).
+//! OCI distribution specification v1.1, "Pulling blobs" and "Deleting Blobs"; RFC 9110 §14 for
+//! ranges.
 
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Method, StatusCode};

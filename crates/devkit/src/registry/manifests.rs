@@ -1,8 +1,8 @@
 //! Manifests and indexes, by tag and by digest.
 //!
-//! OCI distribution specification v1.1, "Pulling manifests", "Pushing Manifests", "Pushing Manifests
-//! with Subject" and "Deleting Manifests"; OCI image specification v1.1 for what is in one; RFC 9110
-//! §13 for conditions.
+//! OCI distribution specification v1.1, "Pulling manifests", "Pushing Manifests", "Pushing
+//! Manifests with Subject" and "Deleting Manifests"; OCI image specification v1.1 for what is in
+//! one; RFC 9110 §13 for conditions.
 
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
