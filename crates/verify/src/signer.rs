@@ -215,8 +215,11 @@ fn verify_certificate_timestamp(
 fn identify(certificate: &Certificate) -> Result<VerifiedSigner, Refusal> {
     let names = certificate.names();
     let [name] = names else { return Err(Refusal::AmbiguousName { found: names.len() }) };
-    let subject = name.as_str().ok_or(Refusal::AmbiguousName { found: 0 })?.to_owned();
-    let issuer = certificate.fulcio().issuer().ok_or(Refusal::NoIssuer)?.to_owned();
+    // A name or an issuer of no letters names nobody, and would match careless patterns.
+    let subject = name.as_str().filter(|subject| !subject.is_empty());
+    let subject = subject.ok_or(Refusal::AmbiguousName { found: 0 })?.to_owned();
+    let issuer = certificate.fulcio().issuer().filter(|issuer| !issuer.is_empty());
+    let issuer = issuer.ok_or(Refusal::NoIssuer)?.to_owned();
     let certificate = Box::new(certificate.clone());
     Ok(VerifiedSigner(Kind::Certified { certificate, issuer, subject }))
 }
