@@ -46,6 +46,14 @@ pub enum BadUrl {
 pub struct ServiceUrl(Url);
 
 impl ServiceUrl {
+    /// The URL of a path below this one.
+    pub(crate) fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/{path}"));
+        url
+    }
+
     /// The URL itself.
     #[must_use]
     pub fn as_url(&self) -> &Url {

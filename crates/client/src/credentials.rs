@@ -15,7 +15,7 @@ use evidence::{ImageRef, RegistryHost};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::error::Unauthorised;
+use crate::error::Unauthorized;
 use crate::secret::Secret;
 
 /// Longest configuration read, in bytes.
@@ -159,11 +159,11 @@ impl DockerConfig {
     ///
     /// # Errors
     /// When there is none, or one that cannot be used.
-    pub fn login(&self, image: &ImageRef) -> Result<&Basic, Unauthorised> {
+    pub fn login(&self, image: &ImageRef) -> Result<&Basic, Unauthorized> {
         let host = image.registry();
         let unsupported = |helper: &String| {
             let helper = crate::error::printable(helper, 64);
-            Err(Unauthorised::HelperUnsupported { helper })
+            Err(Unauthorized::HelperUnsupported { helper })
         };
         // As in Docker, a helper named for a host has its credentials, whatever else is written.
         if let Some((_, helper)) = self.helpers.iter().find(|(of, _)| of == host) {
@@ -176,10 +176,10 @@ impl DockerConfig {
             .max_by_key(|login| login.path.len());
         match (login.map(|login| &login.credentials), &self.store) {
             (Some(Credentials::Basic(basic)), _) => Ok(basic),
-            (Some(Credentials::IdentityToken), _) => Err(Unauthorised::IdentityTokenUnsupported),
-            (Some(Credentials::Broken(problem)), _) => Err(Unauthorised::BrokenEntry { problem }),
+            (Some(Credentials::IdentityToken), _) => Err(Unauthorized::IdentityTokenUnsupported),
+            (Some(Credentials::Broken(problem)), _) => Err(Unauthorized::BrokenEntry { problem }),
             (None, Some(store)) => unsupported(store),
-            (None, None) => Err(Unauthorised::NoCredentials),
+            (None, None) => Err(Unauthorized::NoCredentials),
         }
     }
 }

@@ -42,7 +42,7 @@ pub struct Attempt {
 pub enum FetchErrorKind {
     /// 401, or a way to authenticate that is not at hand.
     #[error("not authenticated: {0}")]
-    Unauthorised(Unauthorised),
+    Unauthorized(Unauthorized),
     /// 403.
     #[error("the host forbids this request{}", said(message))]
     Forbidden {
@@ -138,7 +138,7 @@ pub enum FetchErrorKind {
 
 /// What stands between us and an authenticated request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unauthorised {
+pub enum Unauthorized {
     /// The host asks for a password and there is none for it.
     #[error("the host asks for a password and none is configured for it")]
     NoCredentials,
@@ -247,12 +247,12 @@ impl FetchError {
     pub fn hint(&self) -> Option<String> {
         let host = self.host();
         Some(match self.kind() {
-            FetchErrorKind::Unauthorised(Unauthorised::NoCredentials) => {
+            FetchErrorKind::Unauthorized(Unauthorized::NoCredentials) => {
                 format!(
                     "log in to {host} (`docker login {host}`), or name the configuration to use"
                 )
             }
-            FetchErrorKind::Unauthorised(Unauthorised::CredentialsRefused { .. }) => {
+            FetchErrorKind::Unauthorized(Unauthorized::CredentialsRefused { .. }) => {
                 format!("check user and password for {host}; they may have expired")
             }
             FetchErrorKind::Forbidden { .. } => {
@@ -284,9 +284,9 @@ impl FetchError {
     }
 }
 
-impl From<Unauthorised> for FetchErrorKind {
-    fn from(problem: Unauthorised) -> Self {
-        Self::Unauthorised(problem)
+impl From<Unauthorized> for FetchErrorKind {
+    fn from(problem: Unauthorized) -> Self {
+        Self::Unauthorized(problem)
     }
 }
 

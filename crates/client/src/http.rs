@@ -16,7 +16,7 @@ use reqwest::{Client, Method, StatusCode, Url};
 use crate::address::{self, BadUrl};
 use crate::deadline::Deadline;
 use crate::error::{
-    Attempt, Away, Cause, FetchError, FetchErrorKind, TimeLimit, Unauthorised, host_of, message_of,
+    Attempt, Away, Cause, FetchError, FetchErrorKind, TimeLimit, Unauthorized, host_of, message_of,
     printable, without_query,
 };
 use crate::retry::{self, Budgets};
@@ -374,7 +374,7 @@ impl Answer {
         let status = self.status;
         let message = message_of(&self.body);
         self.error(match status.as_u16() {
-            401 => FetchErrorKind::Unauthorised(Unauthorised::CredentialsRefused { message }),
+            401 => FetchErrorKind::Unauthorized(Unauthorized::CredentialsRefused { message }),
             403 => FetchErrorKind::Forbidden { message },
             404 => FetchErrorKind::NotFound { message },
             429 => FetchErrorKind::RateLimited { retry_after: retry::retry_after(&self.headers) },

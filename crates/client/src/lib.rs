@@ -7,19 +7,33 @@
 //! time. Never sends a credential to any other host than the one it is configured for.
 
 pub mod address;
+pub mod authority;
 pub mod credentials;
 mod deadline;
+pub mod documents;
+mod environment;
 pub mod error;
 mod http;
 mod json;
+pub mod log;
+mod obstacle;
+pub mod oidc;
 pub mod registry;
 mod retry;
 mod secret;
+pub mod timestamp;
+pub mod trust_config;
 
 pub use address::{BadUrl, ServiceUrl};
+pub use authority::Authority;
 pub use credentials::DockerConfig;
 pub use deadline::Deadline;
+pub use environment::Environment;
 pub use error::{FetchError, FetchErrorKind};
 pub use http::{Authorities, BuildHttpError, Http, HttpOptions};
+pub use log::{Log, LogVersion};
+pub use oidc::IdentityToken;
 pub use registry::Registry;
 pub use secret::Secret;
+pub use timestamp::TimestampAuthority;
+pub use trust_config::{ClientTrustConfig, SigningConfig};

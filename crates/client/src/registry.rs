@@ -26,7 +26,7 @@ pub use referrers::{Referrers, ReferrersSource};
 use crate::address;
 use crate::credentials::DockerConfig;
 use crate::deadline::Deadline;
-use crate::error::{FetchError, FetchErrorKind, Unauthorised, host_of};
+use crate::error::{FetchError, FetchErrorKind, Unauthorized, host_of};
 use crate::http::{Answer, Http, Request};
 
 /// Hosts remembered to want a password. Beyond that all are forgotten, at the cost of one request.
@@ -66,7 +66,7 @@ impl Registry {
         }
         if !ours || answer.url.origin() != request.url.origin() {
             let host = host_of(&answer.url);
-            return Err(answer.error(Unauthorised::Elsewhere { host }));
+            return Err(answer.error(Unauthorized::Elsewhere { host }));
         }
         if known {
             self.wants_password().remove(image.registry());

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use zeroize::Zeroizing;
 
 use crate::credentials::Basic;
-use crate::error::{FetchError, Unauthorised, host_of, printable};
+use crate::error::{FetchError, Unauthorized, host_of, printable};
 use crate::http::Answer;
 use crate::secret::Secret;
 
@@ -48,7 +48,7 @@ pub(super) fn wants_basic(answer: &Answer) -> Result<(), FetchError> {
     Err(answer.error(match realm {
         Some(realm) => {
             let host = Url::parse(realm).map_or_else(|_| realm.clone(), |url| host_of(&url));
-            Unauthorised::TokenUnsupported { realm: printable(&host, 128) }
+            Unauthorized::TokenUnsupported { realm: printable(&host, 128) }
         }
         None => {
             let schemes: Vec<_> = challenges
@@ -60,7 +60,7 @@ pub(super) fn wants_basic(answer: &Answer) -> Result<(), FetchError> {
                 .collect();
             let none = schemes.is_empty();
             let found = if none { "none".to_owned() } else { schemes.join(", ") };
-            Unauthorised::UnknownChallenge { found }
+            Unauthorized::UnknownChallenge { found }
         }
     }))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use client::credentials::{CONFIG_SIZE_MAX, DockerConfig, ReadConfigError};
-use client::error::Unauthorised;
+use client::error::Unauthorized;
 use evidence::ImageRef;
 
 fn write(json: &str) -> (tempfile::TempDir, PathBuf) {
@@ -19,7 +19,7 @@ fn read(json: &str) -> DockerConfig {
 }
 
 /// `user:password` for an image, or why there is none.
-fn login(config: &DockerConfig, image: &str) -> Result<String, Unauthorised> {
+fn login(config: &DockerConfig, image: &str) -> Result<String, Unauthorized> {
     let image: ImageRef = image.parse().unwrap();
     config.login(&image).map(|basic| format!("{}:{}", basic.user, basic.password.expose()))
 }
@@ -45,7 +45,7 @@ fn a_login_is_for_its_own_host() {
         "evil.example/ghcr.io/app",
         "nginx",
     ] {
-        assert_eq!(login(&config, image), Err(Unauthorised::NoCredentials), "{image}");
+        assert_eq!(login(&config, image), Err(Unauthorized::NoCredentials), "{image}");
     }
 }
 
@@ -91,20 +91,20 @@ fn the_most_specific_login_wins() {
 
 #[test]
 fn all_forms_of_an_entry() {
-    let broken = |problem| Err(Unauthorised::BrokenEntry { problem });
+    let broken = |problem| Err(Unauthorized::BrokenEntry { problem });
     let cases = [
         (r#"{"auth": "dTpwOnE="}"#, Ok("u:p:q")),
         (r#"{"auth": "dTpwAAA="}"#, Ok("u:p")), // "u:p\0\0"
         (r#"{"username": "u", "password": "p"}"#, Ok("u:p")),
         (r#"{"auth": "", "username": "u", "password": "p"}"#, Ok("u:p")),
         (r#"{"auth": "dTpw", "email": "a@b.example", "unknown": 1}"#, Ok("u:p")),
-        (r#"{"auth": "dTpw", "identitytoken": "t"}"#, Err(Unauthorised::IdentityTokenUnsupported)),
+        (r#"{"auth": "dTpw", "identitytoken": "t"}"#, Err(Unauthorized::IdentityTokenUnsupported)),
         (r#"{"auth": "!"}"#, broken("`auth` is not base64")),
         (r#"{"auth": "/w=="}"#, broken("`auth` is not text")),
         (r#"{"auth": "dXA="}"#, broken("`auth` has no colon")),
         (r#"{"username": "u:v", "password": "p"}"#, broken("the user contains a colon")),
-        ("{}", Err(Unauthorised::NoCredentials)),
-        ("null", Err(Unauthorised::NoCredentials)),
+        ("{}", Err(Unauthorized::NoCredentials)),
+        ("null", Err(Unauthorized::NoCredentials)),
     ];
     for (entry, wanted) in cases {
         let config = read(&format!(r#"{{"auths": {{"ghcr.io": {entry}}}}}"#));
@@ -114,7 +114,7 @@ fn all_forms_of_an_entry() {
 
 #[test]
 fn helpers_are_named_and_not_run() {
-    let helper = |helper: &str| Err(Unauthorised::HelperUnsupported { helper: helper.to_owned() });
+    let helper = |helper: &str| Err(Unauthorized::HelperUnsupported { helper: helper.to_owned() });
     let config = read(
         r#"{"auths": {"gcr.io": {"auth": "dTpw"}, "ghcr.io": {"auth": "dTpw"}, "quay.io": {}},
             "credHelpers": {"gcr.io": "gcloud"}, "credsStore": "desktop"}"#,
@@ -128,7 +128,7 @@ fn helpers_are_named_and_not_run() {
 #[test]
 fn files_that_are_none() {
     let missing = DockerConfig::read(&PathBuf::from("/nonexistent/config.json")).unwrap();
-    assert_eq!(login(&missing, "nginx"), Err(Unauthorised::NoCredentials));
+    assert_eq!(login(&missing, "nginx"), Err(Unauthorized::NoCredentials));
     read("{}");
     read(r#"{"auths": null, "credHelpers": null, "credsStore": ""}"#);
     let refused = |json: &str| {

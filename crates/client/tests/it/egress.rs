@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use client::Registry;
-use client::error::{Away, FetchErrorKind, Unauthorised};
+use client::error::{Away, FetchErrorKind, Unauthorized};
 use evidence::Digest;
 
 use crate::server::{Received, Reply, Server};
@@ -47,9 +47,9 @@ async fn no_login_and_a_refused_login_are_told_apart() {
         locked(|_| Reply::status(401).body(r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#)).await;
     let image = image(&server, "app");
     let error = anonymous().resolve(&image, ample()).await.unwrap_err();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::NoCredentials));
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::NoCredentials));
     let error = logged_in(&server).resolve(&image, ample()).await.unwrap_err();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::CredentialsRefused { .. }));
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::CredentialsRefused { .. }));
     assert!(error.hint().unwrap().contains(&server.host()));
 }
 
@@ -66,7 +66,7 @@ async fn a_realm_gets_nothing() {
     .await;
     let error = logged_in(&server).resolve(&image(&server, "app"), ample()).await.unwrap_err();
     let host = stranger.host();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::TokenUnsupported { realm })
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::TokenUnsupported { realm })
         if *realm == host);
     assert_eq!(server.authorizations(), [""; 0]);
     assert_eq!(stranger.lines(), [""; 0]);
@@ -77,7 +77,7 @@ async fn an_unknown_challenge_is_named() {
     let server =
         Server::start(|_| Reply::status(401).with("WWW-Authenticate", "Negotiate, NTLM")).await;
     let error = logged_in(&server).resolve(&image(&server, "app"), ample()).await.unwrap_err();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::UnknownChallenge { found })
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::UnknownChallenge { found })
         if found == "Negotiate, NTLM");
     assert_eq!(server.authorizations(), [""; 0]);
 }
@@ -107,7 +107,7 @@ async fn a_challenge_after_a_redirection_is_not_answered() {
     let image = image(&server, "app");
     let error = logged_in(&server).resolve(&image, ample()).await.unwrap_err();
     let asks = other.host();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::Elsewhere { host })
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::Elsewhere { host })
         if *host == asks);
     assert_eq!(other.authorizations(), [""; 0]);
     assert_eq!(server.authorizations(), [""; 0]);
@@ -181,7 +181,7 @@ async fn an_upload_stays_with_the_registry_or_goes_without_password() {
     let other =
         Server::start(|_| Reply::status(401).with("WWW-Authenticate", "Basic realm=x")).await;
     let error = push_to(other.url("/upload")).await.1.unwrap_err();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::Elsewhere { .. }));
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::Elsewhere { .. }));
     assert_eq!(other.authorizations(), [""; 0]);
 
     let error = push_to("http://registry.example/upload".to_owned()).await.1.unwrap_err();
@@ -230,7 +230,7 @@ async fn another_registry_that_asks_gets_nothing() {
         Server::start(|_| Reply::status(401).with("WWW-Authenticate", "Basic realm=x")).await;
     let registry = logged_in(&known);
     let error = registry.resolve(&image(&unknown, "app"), ample()).await.unwrap_err();
-    assert_kind!(error, FetchErrorKind::Unauthorised(Unauthorised::NoCredentials));
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::NoCredentials));
     assert_eq!(unknown.authorizations(), [""; 0]);
 }
 

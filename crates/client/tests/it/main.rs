@@ -2,13 +2,21 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod attach;
+mod authority;
 mod credentials;
 mod discover;
+mod documents;
 mod egress;
 mod http;
+mod log;
+mod obstacle;
+mod oidc;
 mod referrers;
 mod registry;
 mod server;
+mod timestamp;
+mod tls;
+mod trust_config;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,12 +82,12 @@ fn manifest(name: &str) -> (Vec<u8>, Digest) {
 
 /// Asserts the kind of a [`client::FetchError`].
 macro_rules! assert_kind {
-    ($error:expr, $kind:pat $(if $guard:expr)?) => {
+    ($error:expr, $kind:pat $(if $guard:expr)?) => {{
         let error: &client::FetchError = &$error;
         match error.kind() {
             $kind $(if $guard)? => {}
             _ => panic!("wanted {}, found {error:?}", stringify!($kind)),
         }
-    };
+    }};
 }
 pub(crate) use assert_kind;

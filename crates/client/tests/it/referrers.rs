@@ -116,7 +116,7 @@ async fn trouble_is_not_none() {
         for server in [by_api, by_tag] {
             let error = ask(&server).await.unwrap_err();
             match (status, error.kind()) {
-                (401, FetchErrorKind::Unauthorised(_))
+                (401, FetchErrorKind::Unauthorized(_))
                 | (403, FetchErrorKind::Forbidden { .. })
                 | (408 | 410 | 418, FetchErrorKind::Rejected { .. })
                 | (429, FetchErrorKind::RateLimited { .. })
