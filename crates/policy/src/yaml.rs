@@ -180,12 +180,11 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let line = span.start.line();
         match event {
-            Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) => Ok(()),
-            Event::DocumentEnd => {
-                // An anchor means nothing beyond its document (YAML 1.2 §3.2.2.2).
-                self.anchors.clear();
-                Ok(())
-            }
+            // The parser ends anchors with their document, and gives every one its own number.
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd => Ok(()),
             Event::Scalar(text, style, anchor, tag) => {
                 if tag.is_some() {
                     return Err(YamlError::Tag { line });

@@ -64,6 +64,12 @@ fn match_limits_to_resources_and_labels() {
     );
     assert!(covers(&either, &deployment) && covers(&either, &pod));
 
+    // Another group's resource of the same name, and another version of this one.
+    let elsewhere = object("acme.example", "deployments", &[]);
+    let older = Object { version: "v1beta1".into(), ..bare.clone() };
+    assert!(!covers(&resource, &elsewhere) && !covers(&resource, &older));
+    assert!(!covers(&either, &elsewhere) && covers(&either, &older));
+
     let selected = |selector: &str| {
         limited(&format!(
             "{{group: apps, version: v1, resource: deployments, selector: {selector}}}"
