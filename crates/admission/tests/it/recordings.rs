@@ -1,0 +1,264 @@
+//! Every recording of a real API server, with what must be answered: as recorded, with tags; with
+//! digests of signed images in their place; with digests of unsigned ones.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use evidence::Digest;
+use evidence::image::ImageRef;
+use serde_json::{Value, json};
+
+use crate::world::{World, keyless, patched, review};
+
+/// What must be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Admitted, and nobody asked.
+    Unasked,
+    /// Admitted as it is.
+    Admit,
+    /// Admitted with so many tags pinned.
+    Pin(usize),
+    /// Refused, because it is a tag; the digest is named.
+    Tag,
+    /// Refused, because nobody has signed it.
+    Unsigned,
+}
+use Wanted::{Admit, Pin, Tag, Unasked, Unsigned};
+
+/// Recording; the answer with tags, with signed digests, with unsigned digests.
+const TABLE: &[(&str, Wanted, Wanted, Wanted)] = &[
+    // Templates are never changed, and judged by digest like Pods.
+    ("cronjob-create--mutate-create-cronjob", Unasked, Unasked, Unasked),
+    ("cronjob-create--validate-create-cronjob", Tag, Admit, Unsigned),
+    ("daemonset-create--mutate-create-daemonset", Unasked, Unasked, Unasked),
+    ("daemonset-create--validate-create-daemonset", Tag, Admit, Unsigned),
+    ("deployment-create--mutate-create-deployment", Unasked, Unasked, Unasked),
+    ("deployment-create--validate-create-deployment", Tag, Admit, Unsigned),
+    ("deployment-image-update--mutate-update-deployment", Unasked, Unasked, Unasked),
+    ("deployment-image-update--validate-update-deployment", Tag, Admit, Unsigned),
+    ("job-create--mutate-create-job", Unasked, Unasked, Unasked),
+    ("job-create--validate-create-job", Tag, Admit, Unsigned),
+    ("podtemplate-create--validate-create-podtemplate", Tag, Admit, Unsigned),
+    ("replicaset-create--mutate-create-replicaset", Unasked, Unasked, Unasked),
+    ("replicaset-create--validate-create-replicaset", Tag, Admit, Unsigned),
+    ("replicationcontroller-create--validate-create-replicationcontroller", Tag, Admit, Unsigned),
+    ("statefulset-create--mutate-create-statefulset", Unasked, Unasked, Unasked),
+    ("statefulset-create--validate-create-statefulset", Tag, Admit, Unsigned),
+    // No image changes.
+    ("deployment-rollout-restart--mutate-update-deployment", Unasked, Unasked, Unasked),
+    ("deployment-rollout-restart--validate-update-deployment", Unasked, Unasked, Unasked),
+    ("deployment-scale--validate-update-scale-scale", Unasked, Unasked, Unasked),
+    ("deployment-server-side-apply--validate-update-podtemplate", Unasked, Unasked, Unasked),
+    ("namespace-label--validate-update-namespace", Unasked, Unasked, Unasked),
+    ("validate-create-namespace", Unasked, Unasked, Unasked),
+    ("pod-delete-with-finalizer-prep--mutate-update-pod", Unasked, Unasked, Unasked),
+    ("pod-delete-with-finalizer-prep--validate-update-pod", Unasked, Unasked, Unasked),
+    ("pod-finalizer-removal--mutate-update-pod", Unasked, Unasked, Unasked),
+    ("pod-finalizer-removal--validate-update-pod", Unasked, Unasked, Unasked),
+    ("pod-label-update--mutate-update-pod", Unasked, Unasked, Unasked),
+    ("pod-label-update--validate-update-pod", Unasked, Unasked, Unasked),
+    ("status-patch--validate-update-pod-status", Unasked, Unasked, Unasked),
+    // Pods: pinned, then judged. One of the four images of `pod-create` comes with a digest.
+    ("pod-create--mutate-create-pod", Pin(3), Unasked, Unasked),
+    ("pod-create--validate-create-pod", Tag, Admit, Unsigned),
+    ("pod-dryrun--mutate-create-pod", Pin(3), Unasked, Unasked),
+    ("pod-dryrun--validate-create-pod", Tag, Admit, Unsigned),
+    ("pod-image-volume-generatename--mutate-create-pod", Pin(2), Unasked, Unasked),
+    ("pod-image-volume-generatename--validate-create-pod", Tag, Admit, Unsigned),
+    ("pod-image-update--mutate-update-pod", Pin(1), Unasked, Unasked),
+    ("pod-image-update--validate-update-pod", Tag, Admit, Unsigned),
+    ("pod-deleting-image-update--mutate-update-pod", Pin(1), Unasked, Unasked),
+    ("pod-deleting-image-update--validate-update-pod", Tag, Admit, Unsigned),
+    ("ephemeral--mutate-update-pod-ephemeralcontainers", Pin(1), Unasked, Unasked),
+    ("ephemeral--validate-update-pod-ephemeralcontainers", Tag, Admit, Unsigned),
+    // An owner or a grant that somebody wrote down changes nothing.
+    ("pod-breakglass-annotated--mutate-create-pod", Pin(1), Unasked, Unasked),
+    ("pod-breakglass-annotated--validate-create-pod", Tag, Admit, Unsigned),
+    ("pod-forged-owner-create--mutate-create-pod", Pin(1), Unasked, Unasked),
+    ("pod-forged-owner-create--validate-create-pod", Tag, Admit, Unsigned),
+    ("pod-owned-create--mutate-create-pod", Pin(1), Unasked, Unasked),
+    ("pod-owned-create--validate-create-pod", Tag, Admit, Unsigned),
+];
+
+/// The folder of recordings, if this checkout stands beside it.
+fn recordings() -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = |above: &Path| above.join("shared/data/admission-reviews");
+    let found = here.ancestors().map(folder).find(|folder| folder.is_dir());
+    if found.is_none() {
+        println!("skipped: no shared/data/admission-reviews beside this checkout");
+    }
+    found
+}
+
+fn read(folder: &Path, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+/// A world that signs what it is asked to, and the images of a recording moved into its registry.
+struct Stage {
+    world: World,
+    signs: bool,
+    digests: bool,
+}
+
+impl Stage {
+    fn new(signs: bool, digests: bool) -> Self {
+        Self { world: World::new(&[keyless("enforce", "registry.test/**")]), signs, digests }
+    }
+
+    /// Every image of both objects as the same image of the test registry.
+    fn rewrite(&self, review: &mut Value) {
+        for object in ["/request/object", "/request/oldObject"] {
+            if let Some(object) = review.pointer_mut(object) {
+                self.rewrite_in(object, "");
+            }
+        }
+    }
+
+    fn rewrite_in(&self, value: &mut Value, name: &str) {
+        match value {
+            Value::Object(fields) => {
+                // What the kubelet reports, and what was once applied, is about the object.
+                let fields = fields.iter_mut();
+                let fields =
+                    fields.filter(|(key, _)| !["metadata", "status"].contains(&key.as_str()));
+                fields.for_each(|(key, value)| self.rewrite_in(value, key));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.rewrite_in(item, name)),
+            Value::String(text) if name == "image" || name == "reference" => {
+                *text = self.moved(text);
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&self, image: &str) -> String {
+        let image: ImageRef = image.parse().unwrap();
+        let tag = image.tag().unwrap_or("recorded");
+        let moved = format!("registry.test/{}:{tag}", image.repository());
+        let manifest = format!("manifest of {moved}");
+        self.world.push(&moved, &manifest);
+        if self.signs {
+            self.world.sign(&manifest, &manifest);
+        }
+        let digest = Digest::sha256(manifest.as_bytes());
+        match self.digests || image.digest().is_some() {
+            true => format!("{moved}@{digest}"),
+            false => moved,
+        }
+    }
+
+    async fn check(&self, name: &str, review: &Value, wanted: Wanted) {
+        let mutates = name.contains("--mutate-");
+        let answer = match mutates {
+            true => self.world.mutate(review).await,
+            false => self.world.validate(review).await,
+        };
+        let calls = self.world.calls();
+        let told = format!("{name}: {answer:?} after {calls:?}");
+        let message = answer.message().unwrap_or_default();
+        match wanted {
+            Unasked => {
+                assert!(answer.allowed() && answer.patches().is_empty(), "{told}");
+                assert!(calls.is_empty(), "{told}");
+            }
+            Admit => {
+                assert!(answer.allowed() && answer.patches().is_empty(), "{told}");
+                assert!(!calls.is_empty(), "{told}");
+            }
+            Pin(count) => {
+                assert!(answer.allowed() && answer.patches().len() == count, "{told}");
+                assert!(calls.iter().all(|call| call.starts_with("resolve ")), "{told}");
+            }
+            Tag => {
+                assert!(message.contains("a tag can move"), "{told}");
+                assert!(message.contains("write `registry.test/"), "{told}");
+                assert!(message.contains("@sha256:"), "{told}");
+            }
+            Unsigned => assert!(message.contains("no signature was found"), "{told}"),
+        }
+        assert_eq!(answer.warnings(), [] as [String; 0], "{told}");
+    }
+}
+
+#[tokio::test]
+async fn every_recording_gets_the_expected_answer() {
+    let Some(folder) = recordings() else { return };
+    for (name, with_tags, signed, unsigned) in TABLE {
+        for (signs, digests, wanted) in
+            [(true, false, with_tags), (true, true, signed), (false, true, unsigned)]
+        {
+            let stage = Stage::new(signs, digests);
+            let mut review = read(&folder, name);
+            stage.rewrite(&mut review);
+            stage.check(name, &review, *wanted).await;
+        }
+    }
+}
+
+#[test]
+fn the_table_holds_every_recording() {
+    let Some(folder) = recordings() else { return };
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.trim_end_matches(".json").to_owned()
+    });
+    let table: BTreeSet<_> = TABLE.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(names.collect::<BTreeSet<_>>(), table);
+}
+
+/// The whole way of a Pod: pinned by the one webhook, judged by the other.
+#[tokio::test]
+async fn pods_as_recorded_pass_both_webhooks_if_signed() {
+    let Some(folder) = recordings() else { return };
+    let mut ways = 0;
+    for (name, with_tags, ..) in TABLE {
+        let Pin(_) = with_tags else { continue };
+        for signs in [true, false] {
+            let stage = Stage::new(signs, false);
+            let mut review = read(&folder, name);
+            stage.rewrite(&mut review);
+            let answer = stage.world.mutate(&review).await;
+            let object = patched(&review["request"]["object"], &answer);
+            review["request"]["object"] = object;
+            let answer = stage.world.validate(&review).await;
+            assert_eq!(answer.allowed(), signs, "{name}: {answer:?}");
+            ways += 1;
+        }
+    }
+    assert!(ways >= 18);
+}
+
+/// Recorded objects under names that no policy covers: nobody is asked, everything is admitted.
+#[tokio::test]
+async fn recordings_under_no_policy_ask_nobody() {
+    let Some(folder) = recordings() else { return };
+    let world = World::new(&[keyless("enforce", "registry.test/**")]);
+    for (name, ..) in TABLE {
+        let review = read(&folder, name);
+        assert!(world.validate(&review).await.allowed(), "{name}");
+        let answer = world.mutate(&review).await;
+        assert!(answer.allowed() && answer.patches().is_empty(), "{name}");
+    }
+    assert_eq!(world.calls(), [] as [String; 0]);
+}
+
+/// The recorded shape is the one that the other tests build.
+#[test]
+fn our_own_reviews_look_like_recorded_ones() {
+    let Some(folder) = recordings() else { return };
+    let recorded = read(&folder, "pod-image-update--validate-update-pod");
+    let request = &recorded["request"];
+    let ours = review("UPDATE", &request["object"], Some(&request["oldObject"]));
+    for (key, value) in ours["request"].as_object().unwrap() {
+        if key != "uid" {
+            assert_eq!(&request[key], value, "{key}");
+        }
+    }
+    assert_eq!(
+        (&ours["apiVersion"], &ours["kind"]),
+        (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+    );
+}

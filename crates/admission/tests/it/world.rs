@@ -1,0 +1,249 @@
+//! A small world: a registry that is told beforehand what it answers, and remembers what it was
+//! asked; evidence from a private Sigstore; policies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::{Future, pending};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use admission::judge::Webhook;
+use admission::{Admission, Answer, BadReview, Gathered, Images, NoMatch};
+use evidence::image::ImageRef;
+use evidence::{Digest, Evidence, UnixTime};
+use policy::cluster_image_policy::{lower, parse};
+use serde_json::{Value, json};
+use testkit::instance::{ISSUER, SUBJECT};
+use testkit::{Scene, clock};
+use tokio::time::Instant;
+use verify::{Obstacle, ObstacleKind, Piece, TrustRoot};
+
+/// What a registry holds and how it behaves. A manifest is a text; its digest is its image's.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// Digest of each tag, by canonical reference.
+    tags: Mutex<HashMap<String, Result<Digest, Obstacle>>>,
+    /// Evidence by digest.
+    evidence: Mutex<HashMap<Digest, Gathered>>,
+    calls: Mutex<Vec<String>>,
+    /// Never answers.
+    silent: Mutex<bool>,
+    /// Answers when it must.
+    slow: Mutex<bool>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Port(Arc<Registry>);
+
+impl Images for Port {
+    fn resolve(
+        &self,
+        image: &ImageRef,
+        _deadline: Instant,
+    ) -> impl Future<Output = Result<Digest, Obstacle>> + Send {
+        let registry = Arc::clone(&self.0);
+        let image = image.to_string();
+        async move {
+            registry.calls.lock().unwrap().push(format!("resolve {image}"));
+            if *registry.silent.lock().unwrap() {
+                pending::<()>().await;
+            }
+            let missing = Err(obstacle(ObstacleKind::NotFound, &image));
+            registry.tags.lock().unwrap().get(&image).cloned().unwrap_or(missing)
+        }
+    }
+
+    fn evidence(
+        &self,
+        image: &ImageRef,
+        deadline: Instant,
+    ) -> impl Future<Output = Gathered> + Send {
+        let registry = Arc::clone(&self.0);
+        let image = image.clone();
+        async move {
+            registry.calls.lock().unwrap().push(format!("evidence {image}"));
+            if *registry.silent.lock().unwrap() {
+                pending::<()>().await;
+            }
+            if *registry.slow.lock().unwrap() {
+                tokio::time::sleep_until(deadline).await;
+            }
+            let digest = image.digest().expect("evidence is asked for by digest only");
+            registry.evidence.lock().unwrap().get(digest).cloned().unwrap_or_default()
+        }
+    }
+}
+
+pub(crate) struct World {
+    admission: Admission<Port>,
+    registry: Arc<Registry>,
+}
+
+impl World {
+    /// Under these policies, with every image that no policy covers admitted.
+    pub(crate) fn new(policies: &[String]) -> Self {
+        Self::with_no_match(policies, NoMatch::Allow)
+    }
+
+    pub(crate) fn with_no_match(policies: &[String], no_match: NoMatch) -> Self {
+        let roots = serde_json::to_vec(&Scene::v1().seal().trust_root).unwrap();
+        let roots = Arc::new(TrustRoot::pin(&roots).unwrap());
+        let parsed = policies.iter().flat_map(|text| parse(text, "").unwrap().policies);
+        let policies = lower(&parsed.collect::<Vec<_>>(), &roots).unwrap();
+        let registry = Arc::new(Registry::default());
+        let admission = Admission::new(policies, Port(Arc::clone(&registry)), no_match);
+        Self { admission, registry }
+    }
+
+    /// Puts an image under a tag; returns it pinned, tag and digest.
+    pub(crate) fn push(&self, image: &str, manifest: &str) -> String {
+        let image: ImageRef = image.parse().unwrap();
+        let digest = Digest::sha256(manifest.as_bytes());
+        self.registry.tags.lock().unwrap().insert(image.to_string(), Ok(digest));
+        image.with_digest(digest).to_string()
+    }
+
+    /// What the registry says instead of a tag's digest.
+    pub(crate) fn fail_tag(&self, image: &str, kind: ObstacleKind) {
+        let image: ImageRef = image.parse().unwrap();
+        let name = image.to_string();
+        let failure = Err(obstacle(kind, &name));
+        self.registry.tags.lock().unwrap().insert(name, failure);
+    }
+
+    /// A signature about one manifest, put beside another (or the same).
+    pub(crate) fn sign(&self, manifest: &str, found_beside: &str) {
+        let piece = Piece { source: "referrer".into(), evidence: Ok(signature(manifest)) };
+        self.with_evidence(found_beside, |gathered| gathered.pieces.push(piece));
+    }
+
+    /// Something keeps evidence from being seen.
+    pub(crate) fn obstruct(&self, manifest: &str, kind: ObstacleKind) {
+        let obstacle = obstacle(kind, "referrers");
+        self.with_evidence(manifest, |gathered| gathered.obstacles.push(obstacle));
+    }
+
+    fn with_evidence(&self, manifest: &str, change: impl FnOnce(&mut Gathered)) {
+        let digest = Digest::sha256(manifest.as_bytes());
+        change(self.registry.evidence.lock().unwrap().entry(digest).or_default());
+    }
+
+    /// From now on the registry never answers.
+    pub(crate) fn fall_silent(&self) {
+        *self.registry.silent.lock().unwrap() = true;
+    }
+
+    /// What the registry was asked since the last time, in alphabetical order.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let mut calls = std::mem::take(&mut *self.registry.calls.lock().unwrap());
+        calls.sort();
+        calls
+    }
+
+    /// From now on the registry takes all the time it is given.
+    pub(crate) fn slow_down(&self) {
+        *self.registry.slow.lock().unwrap() = true;
+    }
+
+    pub(crate) async fn ask(&self, webhook: Webhook, review: &Value) -> Result<Answer, BadReview> {
+        let body = serde_json::to_vec(review).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        let now = UnixTime::from_seconds(clock::NOW);
+        self.admission.answer(webhook, &body, now, deadline).await
+    }
+
+    pub(crate) async fn validate(&self, review: &Value) -> Answer {
+        self.ask(Webhook::Validate, review).await.unwrap()
+    }
+
+    pub(crate) async fn mutate(&self, review: &Value) -> Answer {
+        self.ask(Webhook::Mutate, review).await.unwrap()
+    }
+
+    /// Whether a Pod with this image is admitted, and what is said.
+    pub(crate) async fn pod(&self, image: &str) -> Answer {
+        self.validate(&review("CREATE", &pod(image), None)).await
+    }
+}
+
+fn obstacle(kind: ObstacleKind, what: &str) -> Obstacle {
+    Obstacle { kind, what: what.to_owned(), detail: String::new() }
+}
+
+/// A good signature about a manifest, by the workflow that [`keyless`] wants.
+pub(crate) fn signature(manifest: &str) -> Evidence {
+    let sealed = Scene::v1().with(|scene| scene.artifact = manifest.as_bytes().to_vec()).seal();
+    Evidence::from_bundle(&serde_json::to_vec(&sealed.bundle).unwrap()).unwrap()
+}
+
+/// A policy with one authority.
+pub(crate) fn policy(name: &str, mode: &str, glob: &str, authority: &Value) -> String {
+    json!({
+        "apiVersion": "policy.sigstore.dev/v1beta1",
+        "kind": "ClusterImagePolicy",
+        "metadata": {"name": name},
+        "spec": {"mode": mode, "images": [{"glob": glob}], "authorities": [authority]},
+    })
+    .to_string()
+}
+
+/// A policy that wants the private Sigstore's workflow.
+pub(crate) fn keyless(mode: &str, glob: &str) -> String {
+    policy("signed", mode, glob, &signer(SUBJECT))
+}
+
+pub(crate) fn signer(subject: &str) -> Value {
+    json!({"keyless": {"identities": [{"issuer": ISSUER, "subject": subject}]}})
+}
+
+pub(crate) fn pod(image: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"containers": [{"name": "web", "image": image}]},
+    })
+}
+
+pub(crate) fn deployment(image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}},
+    })
+}
+
+/// A review of an object, as the API server sends it.
+pub(crate) fn review(operation: &str, object: &Value, old: Option<&Value>) -> Value {
+    let api_version = object["apiVersion"].as_str().unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "51e84d91-3dce-4b4b-9aff-36b94ec98b8a",
+            "kind": {"group": group, "version": version, "kind": object["kind"]},
+            "name": object["metadata"]["name"],
+            "namespace": object["metadata"]["namespace"],
+            "operation": operation,
+            "object": object,
+            "oldObject": old,
+        },
+    })
+}
+
+/// The object with an answer's patches applied, each of which must replace a text.
+pub(crate) fn patched(object: &Value, answer: &Answer) -> Value {
+    let mut object = object.clone();
+    for patch in answer.patches() {
+        let place = object.pointer_mut(&patch.pointer).unwrap();
+        assert!(place.is_string());
+        *place = json!(patch.image);
+    }
+    object
+}
+
+/// Patches as pairs.
+pub(crate) fn pins(answer: &Answer) -> BTreeMap<String, String> {
+    answer.patches().iter().map(|it| (it.pointer.clone(), it.image.clone())).collect()
+}
