@@ -128,6 +128,19 @@ fn a_new_key_is_found_but_not_looked_for_too_often() {
 }
 
 #[test]
+fn many_at_once_find_a_new_key_with_one_fetch() {
+    let provider = Provider::email();
+    provider.verify_claims(&lasting()).unwrap();
+    let rotated = TokenKey::new(KeyKind::EcdsaP256, "second", "ES256");
+    provider.documents.put_issuer(ISSUER, &[rotated.jwk()]);
+    let token = rotated.token(&lasting());
+    let later = NOW.plus_seconds(FETCH_INTERVAL_SECONDS);
+    let outcomes = block_on(join_all((0..20).map(|_| provider.verifier.verify(&token, later))));
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(provider.documents.asked(), 4);
+}
+
+#[test]
 fn a_bad_signature_is_no_reason_to_fetch() {
     let provider = Provider::email();
     provider.verify_claims(&claims()).unwrap();

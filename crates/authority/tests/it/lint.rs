@@ -1,28 +1,29 @@
 //! The last look before release: every field in turn made wrong and signed again, and found.
 
+use std::time::Duration;
+
+use authority::ct::Precertificate;
 use authority::issue::lint::{Expected, LintError, check};
-use authority::{Applicant, CertificateAuthority};
+use authority::issuer::IssuerKind;
+use authority::{Applicant, CertificateAuthority, IssuingAuthority};
 use const_oid::ObjectIdentifier;
 use crypto::{KeyKind, KeyPair, Signer};
-use der::asn1::{BitString, OctetString, UtcTime};
-use der::{Decode, Encode};
+use der::Encode;
+use der::asn1::{OctetString, UtcTime};
 use evidence::Certificate;
 use evidence::certificate::SignedCertificateTimestamp;
 use evidence::certificate::sct::SCT_LIST;
 use futures::executor::block_on;
-use std::time::Duration;
-use x509_cert::certificate::{CertificateInner, TbsCertificateInner};
+use x509_cert::certificate::Rfc5280;
 use x509_cert::ext::Extension;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::{Time, Validity};
 
+use crate::forge::{Tbs, forge, wrap};
 use crate::world::{
     Log, NOW, applicant, certificate_authority, claims, copy, github, github_claims, serial,
 };
-use authority::IssuingAuthority;
-use authority::ct::Precertificate;
-use authority::issuer::IssuerKind;
 
 /// A certificate as it was issued, with everything that it is compared with.
 struct Case {
@@ -64,71 +65,8 @@ impl Case {
 
     /// Changes the issued certificate, signs it again, and says what is found.
     fn found(&self, change: impl FnOnce(&mut Tbs)) -> LintError {
-        let certificate = CertificateInner::from_der(self.issued.der()).unwrap();
-        let mut tbs = Tbs::of(certificate.tbs_certificate());
-        change(&mut tbs);
-        let tbs = tbs.to_der();
-        let signature = BitString::from_bytes(&self.key.sign_bytes(&tbs).unwrap()).unwrap();
-        let algorithm = certificate.signature_algorithm().to_der().unwrap();
-        let content = [tbs, algorithm, signature.to_der().unwrap()].concat();
-        check(&wrap(0x30, &content), &self.expected()).unwrap_err()
+        check(&forge(&self.issued, &self.key, change), &self.expected()).unwrap_err()
     }
-}
-
-/// The fields of a TBSCertificate, each DER, to be changed at will.
-struct Tbs {
-    serial: Vec<u8>,
-    algorithm: Vec<u8>,
-    issuer: Vec<u8>,
-    validity: Vec<u8>,
-    subject: Vec<u8>,
-    key: Vec<u8>,
-    extensions: Vec<Extension>,
-}
-
-impl Tbs {
-    fn of(tbs: &TbsCertificateInner) -> Self {
-        Self {
-            serial: tbs.serial_number().to_der().unwrap(),
-            algorithm: tbs.signature().to_der().unwrap(),
-            issuer: tbs.issuer().to_der().unwrap(),
-            validity: tbs.validity().to_der().unwrap(),
-            subject: tbs.subject().to_der().unwrap(),
-            key: tbs.subject_public_key_info().to_der().unwrap(),
-            extensions: tbs.extensions().unwrap().clone(),
-        }
-    }
-
-    fn to_der(&self) -> Vec<u8> {
-        let extensions = wrap(0xA3, &self.extensions.to_der().unwrap());
-        let content = [
-            &[0xA0, 0x03, 0x02, 0x01, 0x02],
-            &self.serial[..],
-            &self.algorithm,
-            &self.issuer,
-            &self.validity,
-            &self.subject,
-            &self.key,
-            &extensions,
-        ];
-        wrap(0x30, &content.concat())
-    }
-
-    fn extension(&mut self, oid: &str) -> &mut Extension {
-        let oid = ObjectIdentifier::new(oid).unwrap();
-        self.extensions.iter_mut().find(|extension| extension.extn_id == oid).unwrap()
-    }
-}
-
-/// Tag, length in two bytes or fewer, content.
-fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
-    let size = u16::try_from(content.len()).unwrap().to_be_bytes();
-    let header = match size {
-        [0, low] if low < 0x80 => vec![tag, low],
-        [0, low] => vec![tag, 0x81, low],
-        [high, low] => vec![tag, 0x82, high, low],
-    };
-    [&header[..], content].concat()
 }
 
 fn value(bytes: &[u8]) -> OctetString {
@@ -140,7 +78,7 @@ fn validity(from: i64, to: i64) -> Vec<u8> {
         let duration = Duration::from_secs(u64::try_from(NOW.seconds() + seconds).unwrap());
         Time::UtcTime(UtcTime::from_unix_duration(duration).unwrap())
     };
-    Validity::<x509_cert::certificate::Rfc5280>::new(time(from), time(to)).to_der().unwrap()
+    Validity::<Rfc5280>::new(time(from), time(to)).to_der().unwrap()
 }
 
 #[test]
@@ -157,8 +95,7 @@ fn every_field_is_compared() {
         assert_eq!(case.found(change), field(name), "{name}");
     };
     check("the serial number", &|tbs| {
-        tbs.serial =
-            SerialNumber::<x509_cert::certificate::Rfc5280>::new(&[7]).unwrap().to_der().unwrap();
+        tbs.serial = SerialNumber::<Rfc5280>::new(&[7]).unwrap().to_der().unwrap();
     });
     let name = |text: &str| text.parse::<Name>().unwrap().to_der().unwrap();
     check("the issuer", &|tbs| tbs.issuer = name("CN=somebody else"));
@@ -238,9 +175,10 @@ fn it_is_the_one_that_was_logged() {
     expected.precertificate = &other.precertificate;
     let error = check(case.issued.der(), &expected).unwrap_err();
     assert_eq!(error, LintError::DiffersFromPrecertificate);
-    // A pre-certificate that is not the one whose content was logged.
+    // A pre-certificate of the same authority that is not the one whose content was logged.
+    block_on(case.issuing.issue(&case.applicant, serial(8), NOW)).unwrap();
     let mut precertificate = case.precertificate.clone();
-    precertificate.der = other.precertificate.der.clone();
+    precertificate.der = case.issuing.log().last().0.der;
     let mut expected = case.expected();
     expected.precertificate = &precertificate;
     let error = check(case.issued.der(), &expected).unwrap_err();

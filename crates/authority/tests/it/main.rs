@@ -1,6 +1,8 @@
 //! Who gets a certificate or a timestamp, who does not, and what exactly is signed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod chain;
+mod forge;
 mod identity;
 mod issue;
 mod issuer;

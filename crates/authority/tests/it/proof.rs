@@ -331,6 +331,9 @@ fn malformed_requests_are_refused() {
         assert!(matches!(error, ProofError::Request { .. }), "{error}");
         assert_eq!(error.wire().message, "The certificate signing request could not be parsed");
     }
+    let long = format!("-----BEGIN CERTIFICATE REQUEST-----\n{}", "A".repeat(16 * 1024));
+    let error = prove(alice(), Proof::Request(long.as_bytes())).unwrap_err();
+    assert_eq!(error, ProofError::Request { why: "it is longer than 16 KiB" });
     for end in 0..der.len() {
         assert!(prove(alice(), Proof::Request(pem(CSR, &der[..end]).as_bytes())).is_err());
     }

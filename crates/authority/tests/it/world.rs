@@ -1,7 +1,9 @@
 //! What the tests stand on: an identity provider in memory, its tokens, and an authority.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use authority::certificate::SerialNumber;
 use authority::ct::{CtError, CtLeaf, CtStorage, Precertificate};
@@ -54,11 +56,25 @@ impl Documents {
 impl IssuerDocuments for Documents {
     async fn get(&self, url: &Url, size_max: usize) -> Result<Vec<u8>, FetchError> {
         self.asked.lock().unwrap().push(url.to_string());
+        yield_once().await;
         let found = self.by_url.lock().unwrap().get(url.as_str()).cloned();
         found
             .filter(|document| document.len() <= size_max)
             .ok_or_else(|| FetchError { url: url.to_string(), source: "no such document".into() })
     }
+}
+
+/// Lets others run, as a network would.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// An issuer's key with its name, and the tokens it signs.
