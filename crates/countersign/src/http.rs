@@ -7,6 +7,9 @@ mod authority;
 mod error;
 mod files;
 mod health;
+mod log;
+mod log_v1;
+mod log_v2;
 mod timestamp;
 
 use std::future::Future;
@@ -58,6 +61,13 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .merge(timestamp::routes())
         .merge(files::routes())
         .merge(health::routes())
+        .merge(log_v1::routes())
+        .merge(log_v2::routes())
+        // A v2 log's clients look for it at the root of its host, or beside its API.
+        .merge(log::tiles("", |instance| &instance.log_v2))
+        .merge(log::tiles("/api/v2", |instance| &instance.log_v2))
+        .merge(log::tiles("/v1", |instance| &instance.log_v1))
+        .merge(log::tiles("/ct", |instance| &instance.certificate_log))
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(services);

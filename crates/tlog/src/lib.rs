@@ -15,6 +15,7 @@
 mod cache;
 pub mod checkpoint;
 pub mod index;
+pub mod intake;
 pub mod leaf;
 mod log;
 mod pool;

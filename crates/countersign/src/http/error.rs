@@ -29,6 +29,16 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 3, message)
     }
 
+    /// The request is not of the form that the API describes: 422, as Rekor answers it.
+    pub(crate) fn unprocessable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, 3, message)
+    }
+
+    /// Whether it says that there is nothing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// There is nothing here: 404.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, 5, "not found")
