@@ -29,6 +29,9 @@ const AUDIENCE: &str = "sigstore";
 /// Folder of the files that the checks make, inside the bench's own.
 const FILES: &str = "files";
 
+/// Folder of the instance.
+const DATA: &str = "data";
+
 /// Folder that the clients take for their user's home.
 const HOME: &str = "home";
 
@@ -124,7 +127,7 @@ impl Bench {
         let clock: devkit::Clock = Arc::new(now);
         let issuer = runtime.block_on(Issuer::start(IssuerOptions::new(clock)))?;
 
-        let data = scratch.join("data");
+        let data = scratch.join(DATA);
         let mut command = Command::new(&binary);
         command
             .env("HOME", scratch.join(HOME))
@@ -189,6 +192,11 @@ impl Bench {
     /// The file with the trust configuration that signs in this log, and trusts both.
     pub(super) fn trust_config(&self, log: Log) -> PathBuf {
         self.path(&format!("trust-config-v{}.json", log.version()))
+    }
+
+    /// The file with the trust root alone, as the instance publishes it.
+    pub(super) fn trusted_root(&self) -> PathBuf {
+        self.scratch.join(DATA).join("public/trusted_root.json")
     }
 
     /// What the instance says about itself.

@@ -113,7 +113,7 @@ impl Client {
         };
         match self {
             Self::Ours => {
-                command.arg("verify-blob").arg("--trust-config").arg(&config);
+                command.arg("verify-blob").arg("--trusted-root").arg(bench.trusted_root());
                 command.args(["--certificate-identity", claim.identity]);
                 command.args(["--certificate-oidc-issuer", claim.issuer]);
             }
