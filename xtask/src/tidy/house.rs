@@ -207,6 +207,7 @@ pub const TEST_TOOLS: &[&str] = &[
     "sigstore-trust-root",
     "sigstore-verify",
     "tempfile",
+    "tokio-rustls",
     "trycmd",
 ];
 
