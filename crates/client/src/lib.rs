@@ -21,6 +21,7 @@ pub mod oidc;
 pub mod registry;
 mod retry;
 mod secret;
+pub mod sign;
 pub mod timestamp;
 pub mod trust_config;
 
@@ -35,5 +36,6 @@ pub use log::{Log, LogVersion};
 pub use oidc::IdentityToken;
 pub use registry::Registry;
 pub use secret::Secret;
+pub use sign::{SigningError, SigningServices, ToSign};
 pub use timestamp::TimestampAuthority;
 pub use trust_config::{ClientTrustConfig, SigningConfig};

@@ -1,7 +1,12 @@
 //! The commands, one file each, and the argument groups that several of them share.
 
+mod images;
 mod serve;
+mod sign;
+mod sign_blob;
+mod signing;
 mod trust;
+mod verify;
 mod verify_blob;
 
 use clap::{Subcommand, ValueEnum};
@@ -12,6 +17,9 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    Sign(sign::Sign),
+    SignBlob(sign_blob::SignBlob),
+    Verify(verify::Verify),
     VerifyBlob(verify_blob::VerifyBlob),
 }
 
@@ -20,6 +28,9 @@ impl Command {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Serve(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::SignBlob(command) => command.run(),
+            Self::Verify(command) => command.run(),
             Self::VerifyBlob(command) => command.run(),
         }
     }

@@ -21,6 +21,20 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// The one that matters more: what could not be told outweighs what is not trusted, which
+    /// outweighs what is not signed.
+    pub(crate) fn worse_of(self, other: Self) -> Self {
+        let weight = |exit| match exit {
+            Self::Success => 0,
+            Self::Unsigned => 1,
+            Self::Untrusted => 2,
+            Self::Unknown => 3,
+            Self::Usage => 4,
+            Self::Failure => 5,
+        };
+        if weight(other) > weight(self) { other } else { self }
+    }
+
     /// The process's exit code.
     pub(crate) fn code(self) -> u8 {
         match self {

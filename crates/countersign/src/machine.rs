@@ -66,3 +66,16 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
+
+/// One environment variable; `None` if it is not set, empty, or not text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The whole environment, for those below who look for an identity in it.
+pub(crate) fn environment() -> client::Environment {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    client::Environment::new(std::env::vars_os().filter_map(text))
+}

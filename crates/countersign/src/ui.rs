@@ -2,6 +2,7 @@
 
 pub(crate) mod logging;
 pub(crate) mod serve;
+pub(crate) mod sign;
 pub(crate) mod verdict;
 
 use anstream::eprintln;

@@ -20,11 +20,24 @@ pub(crate) struct TrustRootArguments {
     /// Trusted root (JSON) to use instead of the public Sigstore instance's.
     #[arg(long, value_name = "FILE", env = "COSIGN_TRUSTED_ROOT", help_heading = "Trust")]
     trusted_root: Option<PathBuf>,
+
+    /// Client trust configuration (JSON) of a private instance, whose trusted root to use.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COUNTERSIGN_TRUST_CONFIG",
+        conflicts_with = "trusted_root",
+        help_heading = "Trust"
+    )]
+    trust_config: Option<PathBuf>,
 }
 
 impl TrustRootArguments {
     /// Loads it. Without a choice it is the public instance's, embedded: nothing is fetched.
     pub(crate) fn load(&self) -> Result<TrustRoot, Failure> {
+        if let Some(path) = &self.trust_config {
+            return Ok(super::signing::read_trust_config(path)?.trust_root);
+        }
         let Some(path) = &self.trusted_root else { return Ok(TrustRoot::public_good()) };
         let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
         let json = machine::read(path, "trusted root", size_max)?;

@@ -139,7 +139,10 @@ fn hash_algorithms(evidence: &Evidence) -> Vec<HashAlgorithm> {
 }
 
 /// Hashes a file once, as a stream, in SHA-256 and the algorithms named.
-fn hash_file(path: &Path, algorithms: &[HashAlgorithm]) -> Result<NonEmpty<Digest>, Failure> {
+pub(super) fn hash_file(
+    path: &Path,
+    algorithms: &[HashAlgorithm],
+) -> Result<NonEmpty<Digest>, Failure> {
     const CHUNK_SIZE: usize = 128 * 1024;
     let mut hashers = NonEmpty::new(Hasher::new(HashAlgorithm::Sha256));
     for algorithm in algorithms.iter().filter(|&&algorithm| algorithm != HashAlgorithm::Sha256) {
