@@ -10,7 +10,7 @@ use crate::certificate::{Certificate, ParseCertificateError};
 use crate::digest::Digest;
 use crate::entry::{LogEntry, ParseEntryError};
 use crate::envelope::Envelope;
-use crate::proto_json;
+use crate::proto_json::{self, Bounded};
 
 /// Longest bundle read, in bytes. Attestations hold whole SBOMs, twice as large in base64.
 pub const BUNDLE_SIZE_MAX: usize = 32 * 1024 * 1024;
@@ -167,10 +167,10 @@ impl Evidence {
     }
 
     /// The bundle's JSON in version 0.3. A v0.1 or v0.2 signature becomes v0.3 only if its log
-    /// entries carry inclusion proofs.
+    /// entries carry inclusion proofs with checkpoints.
     ///
     /// # Errors
-    /// [`ParseBundleError::Missing`] when an entry has no inclusion proof.
+    /// [`ParseBundleError::Missing`] when an entry has no inclusion proof with a checkpoint.
     pub fn to_bundle_v0_3(&self) -> Result<Vec<u8>, ParseBundleError> {
         let bundle = wire::Bundle::of(self)?;
         Ok(serde_json::to_vec(&bundle).expect("a bundle has only text, so it always serialises"))
@@ -209,6 +209,9 @@ impl std::fmt::Display for Format {
     }
 }
 
-fn check_count(part: &'static str, found: usize, max: usize) -> Result<(), ParseBundleError> {
-    if found > max { Err(ParseBundleError::TooMany { part, found, max }) } else { Ok(()) }
+fn within_bound<T, const MAX: usize>(
+    part: &'static str,
+    list: Bounded<T, MAX>,
+) -> Result<Vec<T>, ParseBundleError> {
+    list.within_bound().map_err(|found| ParseBundleError::TooMany { part, found, max: MAX })
 }

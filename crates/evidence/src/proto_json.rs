@@ -8,9 +8,10 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{Error, IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -86,6 +87,67 @@ impl<'de> Deserialize<'de> for Int64 {
 impl Serialize for Int64 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+/// A list of which at most `MAX` items are read. Further ones are only counted, so that a document
+/// of many small items cannot take many times its own size in memory before somebody counts them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bounded<T, const MAX: usize> {
+    items: Vec<T>,
+    found: usize,
+}
+
+impl<T, const MAX: usize> Bounded<T, MAX> {
+    /// The items, or how many there are where that is more than `MAX`.
+    pub(crate) fn within_bound(self) -> Result<Vec<T>, usize> {
+        if self.found > MAX { Err(self.found) } else { Ok(self.items) }
+    }
+}
+
+impl<T, const MAX: usize> Default for Bounded<T, MAX> {
+    fn default() -> Self {
+        Self { items: Vec::new(), found: 0 }
+    }
+}
+
+impl<T, const MAX: usize> FromIterator<T> for Bounded<T, MAX> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let items = Vec::from_iter(items);
+        Self { found: items.len(), items }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T, const MAX: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+            type Value = Bounded<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX {
+                    let Some(item) = list.next_element()? else { break };
+                    items.push(item);
+                }
+                let mut found = items.len();
+                while found >= MAX && list.next_element::<IgnoredAny>()?.is_some() {
+                    found += 1;
+                }
+                Ok(Bounded { items, found })
+            }
+        }
+        deserializer.deserialize_seq(List(PhantomData))
+    }
+}
+
+impl<T: Serialize, const MAX: usize> Serialize for Bounded<T, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.items.serialize(serializer)
     }
 }
 

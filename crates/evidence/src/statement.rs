@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use crypto::HashAlgorithm;
 use serde::Deserialize;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
-use crate::proto_json;
+use crate::proto_json::{self, Bounded};
 
 /// `_type` of a v0.1 statement.
 pub const STATEMENT_TYPE_V0_1: &str = "https://in-toto.io/Statement/v0.1";
@@ -40,9 +40,10 @@ pub struct Subject {
     pub name: Option<String>,
     /// Digests by the name of their algorithm, as written.
     pub digest: DigestSet,
-    /// Annotations that Cosign puts on a subject.
+    /// Annotations that Cosign puts on a subject, as JSON text exactly as received: parsed, they
+    /// could take many times their size in memory.
     #[serde(default)]
-    pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+    pub annotations: Option<Box<RawValue>>,
 }
 
 /// Digests by algorithm name. A name twice is refused: readers would disagree on which one counts.
@@ -88,7 +89,7 @@ pub enum ParseStatementError {
 struct Document {
     #[serde(rename = "_type")]
     kind: String,
-    subject: Vec<Subject>,
+    subject: Bounded<Subject, SUBJECTS_MAX>,
     #[serde(rename = "predicateType")]
     predicate_type: String,
     #[serde(default)]
@@ -107,12 +108,10 @@ impl Statement {
             let found = document.kind.chars().take(128).collect();
             return Err(ParseStatementError::UnknownType { found });
         }
-        let subjects = document.subject;
+        let too_many = |found| ParseStatementError::TooManySubjects { found };
+        let subjects = document.subject.within_bound().map_err(too_many)?;
         if subjects.is_empty() {
             return Err(ParseStatementError::NoSubject);
-        }
-        if subjects.len() > SUBJECTS_MAX {
-            return Err(ParseStatementError::TooManySubjects { found: subjects.len() });
         }
         for (index, subject) in subjects.iter().enumerate() {
             if subject.digest.0.is_empty() {
@@ -137,6 +136,12 @@ impl DigestSet {
         Digest::from_hex(algorithm, self.0.get(algorithm.name())?).ok()
     }
 
+    /// Whether a value stands there in that algorithm, well-formed or not.
+    #[must_use]
+    pub fn names(&self, algorithm: HashAlgorithm) -> bool {
+        self.0.contains_key(algorithm.name())
+    }
+
     /// Algorithm names and values as written.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -155,11 +160,16 @@ impl<'de> Deserialize<'de> for DigestSet {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DigestSet, A::Error> {
                 let mut digests = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                // One more than the bound is enough to see that there are too many.
+                while digests.len() <= SUBJECT_DIGESTS_MAX {
+                    let Some((name, value)) = map.next_entry::<String, String>()? else {
+                        return Ok(DigestSet(digests));
+                    };
                     if digests.insert(name, value).is_some() {
                         return Err(A::Error::custom("a digest algorithm stands twice"));
                     }
                 }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(DigestSet(digests))
             }
         }

@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CHAIN_MAX, Content, ENTRIES_MAX, Evidence, Format, MEDIA_TYPE_V0_3, ParseBundleError,
-    SignerMaterial, TIMESTAMPS_MAX, check_count,
+    SignerMaterial, TIMESTAMPS_MAX, within_bound,
 };
 use crate::certificate::Certificate;
 use crate::entry::LogEntry;
 use crate::entry::hashedrekord::HashOutput;
 use crate::entry::wire::TransparencyLogEntry;
 use crate::envelope::Envelope;
-use crate::proto_json::Base64;
+use crate::proto_json::{Base64, Bounded};
+
+/// Signatures on an envelope (Sigstore bundle specification, `dsse_envelope`).
+const SIGNATURES_MAX: usize = 1;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,14 +39,14 @@ struct Material {
     #[serde(alias = "public_key", skip_serializing_if = "Option::is_none")]
     public_key: Option<PublicKeyIdentifier>,
     #[serde(alias = "tlog_entries")]
-    tlog_entries: Option<Vec<TransparencyLogEntry>>,
+    tlog_entries: Option<Bounded<TransparencyLogEntry, ENTRIES_MAX>>,
     #[serde(alias = "timestamp_verification_data", skip_serializing_if = "Option::is_none")]
     timestamp_verification_data: Option<TimestampData>,
 }
 
 #[derive(Deserialize, Serialize)]
 struct Chain {
-    certificates: Option<Vec<RawCertificate>>,
+    certificates: Option<Bounded<RawCertificate, CHAIN_MAX>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -62,7 +65,7 @@ struct PublicKeyIdentifier {
 #[serde(rename_all = "camelCase")]
 struct TimestampData {
     #[serde(alias = "rfc3161_timestamps")]
-    rfc3161_timestamps: Option<Vec<SignedTimestamp>>,
+    rfc3161_timestamps: Option<Bounded<SignedTimestamp, TIMESTAMPS_MAX>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -86,7 +89,7 @@ struct DsseEnvelope {
     payload: Base64,
     #[serde(alias = "payload_type")]
     payload_type: String,
-    signatures: Option<Vec<DsseSignature>>,
+    signatures: Option<Bounded<DsseSignature, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -119,9 +122,7 @@ impl Bundle {
     }
 
     pub(super) fn of(evidence: &Evidence) -> Result<Self, ParseBundleError> {
-        if evidence.entries.iter().any(|entry| entry.proof.is_none()) {
-            return Err(ParseBundleError::Missing { part: "inclusion proof" });
-        }
+        evidence.entries.iter().try_for_each(|entry| demand(Format::BundleV0_3, entry))?;
         let (certificate, public_key) = match &evidence.signer {
             SignerMaterial::Certificate(certificate) => {
                 (Some(RawCertificate { raw_bytes: Base64(certificate.der().to_vec()) }), None)
@@ -176,8 +177,7 @@ impl Material {
                 });
             }
         };
-        let entries = self.tlog_entries.unwrap_or_default();
-        check_count("log entries", entries.len(), ENTRIES_MAX)?;
+        let entries = within_bound("log entries", self.tlog_entries.unwrap_or_default())?;
         let entries = entries.into_iter().enumerate().map(|(index, entry)| {
             let entry =
                 entry.parse().map_err(|source| ParseBundleError::Entry { index, source })?;
@@ -189,7 +189,7 @@ impl Material {
             .timestamp_verification_data
             .and_then(|data| data.rfc3161_timestamps)
             .unwrap_or_default();
-        check_count("timestamps", timestamps.len(), TIMESTAMPS_MAX)?;
+        let timestamps = within_bound("timestamps", timestamps)?;
         let timestamps =
             timestamps.into_iter().map(|timestamp| timestamp.signed_timestamp.0).collect();
         Ok(Evidence { format, signer, entries, timestamps, content })
@@ -214,8 +214,7 @@ fn demand(format: Format, entry: &LogEntry) -> Result<(), ParseBundleError> {
 
 impl Chain {
     fn leaf(self) -> Result<SignerMaterial, ParseBundleError> {
-        let certificates = self.certificates.unwrap_or_default();
-        check_count("certificates", certificates.len(), CHAIN_MAX)?;
+        let certificates = within_bound("certificates", self.certificates.unwrap_or_default())?;
         let mut parsed = certificates
             .into_iter()
             .enumerate()
@@ -258,10 +257,9 @@ impl MessageSignature {
 
 impl DsseEnvelope {
     fn parse(self) -> Result<Envelope, ParseBundleError> {
-        let signatures = self.signatures.unwrap_or_default();
-        let [signature]: [DsseSignature; 1] = signatures
-            .try_into()
-            .map_err(|all: Vec<_>| ParseBundleError::EnvelopeSignatures { found: all.len() })?;
+        let wrong_count = |found| ParseBundleError::EnvelopeSignatures { found };
+        let signatures = self.signatures.unwrap_or_default().within_bound().map_err(wrong_count)?;
+        let signature = signatures.into_iter().next().ok_or(wrong_count(0))?;
         if signature.sig.0.is_empty() {
             return Err(ParseBundleError::EmptySignature);
         }
@@ -278,10 +276,10 @@ impl DsseEnvelope {
         Self {
             payload: Base64(envelope.payload.clone()),
             payload_type: envelope.payload_type.clone(),
-            signatures: Some(vec![DsseSignature {
+            signatures: Some(Bounded::from_iter([DsseSignature {
                 sig: Base64(envelope.signature.clone()),
                 keyid,
-            }]),
+            }])),
         }
     }
 }

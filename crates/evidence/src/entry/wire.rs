@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Body, InclusionProof, LogEntry, ParseEntryError};
 use crate::note::SignedNote;
 use crate::number::{LeafIndex, TreeSize, UnixTime};
-use crate::proto_json::{Base64, Int64, explain};
+use crate::proto_json::{Base64, Bounded, Int64, explain};
 use crypto::merkle::{NodeHash, PROOF_HASHES_MAX};
 
 #[derive(Deserialize, Serialize)]
@@ -56,7 +56,7 @@ struct Proof {
     root_hash: Option<Base64>,
     #[serde(alias = "tree_size", default)]
     tree_size: Option<Int64>,
-    hashes: Option<Vec<Base64>>,
+    hashes: Option<Bounded<Base64, PROOF_HASHES_MAX>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint: Option<CheckpointJson>,
 }
@@ -146,10 +146,8 @@ impl Proof {
         let hash = |bytes: &Base64| {
             NodeHash::try_from(bytes.0.as_slice()).map_err(|_| ParseEntryError::BadProofHash)
         };
-        let hashes = self.hashes.unwrap_or_default();
-        if hashes.len() > PROOF_HASHES_MAX {
-            return Err(ParseEntryError::TooManyProofHashes);
-        }
+        let hashes = self.hashes.unwrap_or_default().within_bound();
+        let hashes = hashes.map_err(|_| ParseEntryError::TooManyProofHashes)?;
         let checkpoint = self.checkpoint.and_then(|checkpoint| checkpoint.envelope);
         let checkpoint = checkpoint.filter(|envelope| !envelope.is_empty());
         if let Some(envelope) = &checkpoint {
