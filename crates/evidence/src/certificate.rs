@@ -162,10 +162,18 @@ impl Certificate {
         let subject = fields.tlv_bytes()?.to_vec();
         let public_key = PublicKey::from_spki_der(fields.tlv_bytes()?)?;
 
+        // What may follow stands in this order, each at most once. [1] and [2], the unique
+        // identifiers, are obsolete and mean nothing here.
         let mut extensions = Vec::new();
+        let mut last = 0;
         while !fields.is_finished() {
             let field = AnyRef::decode(&mut fields)?;
-            // [1] and [2], the unique identifiers, are obsolete and mean nothing here.
+            match field.tag() {
+                Tag::ContextSpecific { number: TagNumber(number @ 1..=3), .. } if number > last => {
+                    last = number;
+                }
+                other => return Err(der::Error::from(other.unexpected_error(None)).into()),
+            }
             if field.tag() == context(3) {
                 extensions = parse_extensions(field.value())?;
             }
