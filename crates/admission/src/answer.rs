@@ -186,7 +186,7 @@ struct PatchJson {
     value: String,
 }
 
-/// Each text once, as many as fit; the last says how many did not.
+/// As many as fit; the last says how many did not.
 fn warnings<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     const ROOM_FOR_LAST: usize = 64;
     let mut shown: Vec<String> = Vec::new();
@@ -194,9 +194,6 @@ fn warnings<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut left_out = 0;
     for text in texts {
         let text = cut(text, WARNING_SIZE_MAX);
-        if shown.contains(&text) {
-            continue;
-        }
         if size + text.len() > WARNINGS_SIZE_MAX - ROOM_FOR_LAST {
             left_out += 1;
             continue;

@@ -88,9 +88,7 @@ pub(crate) fn of_tag(
     let policies = policies.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let (level, what_to_do) = match resolved {
         Ok(digest) => {
-            let pinned = pinned(&place.image, image, digest);
-            let pinned = pinned.unwrap_or_else(|| image.with_digest(*digest).to_string());
-            (Level::certain(mode), format!("write `{pinned}`"))
+            (Level::certain(mode), format!("write `{}`", pinned(&place.image, image, digest)))
         }
         Err(obstacle) => (Level::unknown(mode), format!("could not tell its digest: {obstacle}")),
     };
@@ -130,22 +128,15 @@ pub(crate) fn of_unreadable(mode: Mode, error: &UnreadableObject) -> Finding {
     Finding { level: Level::certain(mode), text: format!("the object cannot be judged: {error}") }
 }
 
-/// `text`, which means `image`, with its tag and a digest; `None` if that would mean another image.
+/// The user's text with the digest that its tag was found to stand for.
 ///
 /// The spelling stays the user's, as mirrors and other webhooks may depend on it; only a missing
 /// tag is written out, because it says what was resolved.
-pub(crate) fn pinned(text: &str, image: &ImageRef, digest: &Digest) -> Option<String> {
-    let tag = image.tag()?;
-    let tagged = if text.ends_with(&format!(":{tag}")) {
-        format!("{text}@{digest}")
-    } else {
-        format!("{text}:{tag}@{digest}")
-    };
-    let reread: ImageRef = tagged.parse().ok()?;
-    let same = reread.name() == image.name()
-        && reread.tag() == Some(tag)
-        && reread.digest() == Some(digest);
-    same.then_some(tagged)
+pub(crate) fn pinned(text: &str, image: &ImageRef, digest: &Digest) -> String {
+    match image.tag() {
+        Some(tag) if !text.ends_with(&format!(":{tag}")) => format!("{text}:{tag}@{digest}"),
+        _ => format!("{text}@{digest}"),
+    }
 }
 
 fn subject(place: &Place) -> String {

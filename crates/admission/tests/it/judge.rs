@@ -2,6 +2,7 @@
 
 use admission::NoMatch;
 use evidence::Digest;
+use evidence::image::ImageRef;
 use serde_json::{Value, json};
 use testkit::instance::SUBJECT;
 use verify::ObstacleKind;
@@ -107,11 +108,13 @@ async fn warn_mode_admits_and_says_why_it_would_not() {
 #[tokio::test]
 async fn every_policy_must_be_met() {
     let good = policy("good", "enforce", "**", &signer(SUBJECT));
+    let too = policy("too", "enforce", "registry.example.com/shop/*", &signer(SUBJECT));
     let bad = policy("bad", "enforce", "registry.example.com/**", &signer("me@example.com"));
     let elsewhere = policy("elsewhere", "enforce", "ghcr.io/**", &signer("me@example.com"));
     let warning = policy("warning", "warn", "**", &signer("me@example.com"));
     for (policies, allowed, message, warnings) in [
         (vec![&good], true, None, 0),
+        (vec![&good, &too], true, None, 0),
         (vec![&good, &bad], false, Some("`bad`"), 0),
         (vec![&bad, &good], false, Some("`bad`"), 0),
         (vec![&good, &elsewhere], true, None, 0),
@@ -129,6 +132,18 @@ async fn every_policy_must_be_met() {
         assert!(message.is_none_or(|it| answer.message().unwrap().contains(it)), "{answer:?}");
         // However many policies: the evidence is fetched once.
         assert_eq!(world.calls(), [format!("evidence {image}")]);
+    }
+}
+
+#[tokio::test]
+async fn the_strictest_policy_decides_about_what_cannot_be_judged() {
+    let (warn, enforce) = (keyless("warn", "**"), policy("p", "enforce", "**", &signer("x")));
+    for policies in [[warn.clone(), enforce.clone()], [enforce, warn]] {
+        let world = World::new(&policies);
+        world.push(APP, "app");
+        for image in [APP, "Not A Name"] {
+            assert!(!world.pod(image).await.allowed(), "{image}");
+        }
     }
 }
 
@@ -275,6 +290,31 @@ async fn mutate_pins_pods_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_pinned_is_the_same_image() {
+    let world = World::new(&[keyless("enforce", "**")]);
+    for (image, tagged) in [
+        ("app", "app:latest"),
+        ("app:latest", "app:latest"),
+        ("latest", "latest:latest"),
+        ("localhost/app", "localhost/app:latest"),
+        ("localhost:5000/app", "localhost:5000/app:latest"),
+        ("localhost:5000/app:5000", "localhost:5000/app:5000"),
+        ("ghcr.io:443/acme/app:v1", "ghcr.io:443/acme/app:v1"),
+        ("registry-1.docker.io/library/app", "registry-1.docker.io/library/app:latest"),
+        ("[::1]:5000/a/b", "[::1]:5000/a/b:latest"),
+    ] {
+        world.push(image, "app");
+        let answer = world.mutate(&review("CREATE", &pod(image), None)).await;
+        let [patch] = answer.patches() else { panic!("{image}: {answer:?}") };
+        assert_eq!(patch.image, format!("{tagged}@{}", digest("app")));
+        let (before, after): (ImageRef, ImageRef) =
+            (image.parse().unwrap(), patch.image.parse().unwrap());
+        assert_eq!((before.name(), before.tag()), (after.name(), after.tag()));
+        assert_eq!(after.digest(), Some(&digest("app")));
+    }
+}
+
+#[tokio::test]
 async fn mutate_leaves_alone_what_it_cannot_resolve() {
     let world = World::new(&[keyless("enforce", "**")]);
     world.fail_tag(APP, ObstacleKind::RateLimited);
@@ -346,7 +386,7 @@ async fn only_changed_images_are_judged() {
 #[tokio::test]
 async fn deletion_and_connection_are_nobodys_business_here() {
     let world = World::with_no_match(&[keyless("enforce", "**")], NoMatch::Deny);
-    let mut exec = json!({"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]});
+    let mut exec = json!({"apiVersion": "v1", "kind": "PodExecOptions", "image": "a:1"});
     exec["metadata"] = json!({"name": "web"});
     for (operation, object) in [("DELETE", pod(APP)), ("CONNECT", exec)] {
         let mut review = review(operation, &object, Some(&pod(APP)));
