@@ -11,6 +11,7 @@ use der::{Decode, Encode, Sequence};
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use crate::hash::{Hash, HashAlgorithm};
+use crate::kind::KeyKind;
 use crate::signature::{BadSignature, Message, Scheme};
 
 /// Longest SubjectPublicKeyInfo read, in bytes: an RSA-4096 key takes about 550.
@@ -25,36 +26,6 @@ const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112")
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
-
-/// A kind of key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// NIST P-256.
-    EcdsaP256,
-    /// NIST P-384.
-    EcdsaP384,
-    /// NIST P-521.
-    EcdsaP521,
-    /// RSA.
-    Rsa {
-        /// Size of the modulus in bits.
-        bits: u32,
-    },
-    /// Ed25519.
-    Ed25519,
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EcdsaP256 => f.write_str("ECDSA P-256"),
-            Self::EcdsaP384 => f.write_str("ECDSA P-384"),
-            Self::EcdsaP521 => f.write_str("ECDSA P-521"),
-            Self::Rsa { bits } => write!(f, "RSA-{bits}"),
-            Self::Ed25519 => f.write_str("Ed25519"),
-        }
-    }
-}
 
 /// Why bytes are not a public key that can be used here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

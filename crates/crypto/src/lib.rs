@@ -6,6 +6,7 @@
 
 pub mod hash;
 pub mod key;
+mod kind;
 pub mod merkle;
 pub mod pem;
 pub mod random;
@@ -13,6 +14,7 @@ pub mod signature;
 pub mod signer;
 
 pub use hash::{Hash, HashAlgorithm, Hasher, sha256};
-pub use key::{KeyKind, ParseKeyError, PublicKey};
+pub use key::{ParseKeyError, PublicKey};
+pub use kind::KeyKind;
 pub use signature::{BadSignature, CHAIN_ALGORITHMS, Message, Scheme};
 pub use signer::{KeyFileError, KeyPair, SignError, Signer};

@@ -4,7 +4,7 @@ use aws_lc_rs::signature as backend;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use crate::hash::{Hash, HashAlgorithm};
-use crate::key::KeyKind;
+use crate::kind::KeyKind;
 
 /// A signature scheme: a kind of key, a hash and an encoding.
 ///

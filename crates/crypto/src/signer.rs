@@ -13,7 +13,8 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self as backend, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use zeroize::Zeroizing;
 
-use crate::key::{KeyKind, PublicKey, prehash};
+use crate::key::{PublicKey, prehash};
+use crate::kind::KeyKind;
 use crate::signature::{Message, Scheme};
 
 /// Longest private-key file read, in bytes: RSA-4096 takes about 3,300.

@@ -10,11 +10,12 @@ use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 use evidence::{Digest, Envelope, Evidence, Statement};
 use nonempty::NonEmpty;
 
-use crate::explain::{Check, Trace};
+use crate::check::Check;
+use crate::explain::Trace;
 use crate::logged::VerifiedEntry;
+use crate::refusal::Refusal;
 use crate::signer::VerifiedSigner;
 use crate::time::VerifiedTime;
-use crate::verdict::Refusal;
 
 /// What evidence is to be about: an artifact, by as many of its digests as are known.
 #[derive(Clone, Debug)]

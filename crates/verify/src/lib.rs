@@ -8,21 +8,25 @@
 //! can only be made by the function that verified it.
 
 pub mod chain;
+mod check;
 pub mod claim;
 pub mod explain;
 pub mod logged;
 pub mod policy;
+mod refusal;
 pub mod signer;
 pub mod time;
 pub mod trust_root;
 pub mod verdict;
 
+pub use check::Check;
 pub use claim::{Artifact, VerifiedClaim};
 pub use explain::{Explanation, Trace};
 pub use logged::VerifiedEntry;
 pub use nonempty::NonEmpty;
 pub use policy::{Authority, Case, IdentityPattern, Pattern, Piece, Policy, Requirement};
+pub use refusal::Refusal;
 pub use signer::VerifiedSigner;
 pub use time::VerifiedTime;
 pub use trust_root::TrustRoot;
-pub use verdict::{Ground, Grounds, Obstacle, ObstacleKind, Reason, Refusal, Verdict};
+pub use verdict::{Ground, Grounds, Obstacle, ObstacleKind, Reason, Verdict};

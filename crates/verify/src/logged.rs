@@ -10,9 +10,10 @@ use evidence::entry::{Body, InclusionProof};
 use evidence::{Checkpoint, Evidence, LogEntry, SignedNote, UnixTime};
 use nonempty::NonEmpty;
 
-use crate::explain::{Check, Trace};
+use crate::check::Check;
+use crate::explain::Trace;
+use crate::refusal::Refusal;
 use crate::trust_root::{Log, TrustRoot, Window};
-use crate::verdict::Refusal;
 
 /// A leaf proven under a checkpoint signed by a log of the trust root, or promised by that log
 /// where the format allows a promise alone (bundle v0.1).

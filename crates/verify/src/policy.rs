@@ -12,11 +12,13 @@ use evidence::{Evidence, UnixTime};
 use nonempty::NonEmpty;
 use regex::{Regex, RegexBuilder};
 
+use crate::check::Check;
 use crate::claim::{self, Artifact, VerifiedClaim};
-use crate::explain::{Check, Explanation, Trace};
+use crate::explain::{Explanation, Trace};
+use crate::refusal::Refusal;
 use crate::signer::VerifiedSigner;
 use crate::trust_root::TrustRoot;
-use crate::verdict::{Ground, Grounds, Obstacle, Reason, Refusal, Verdict};
+use crate::verdict::{Ground, Grounds, Obstacle, Reason, Verdict};
 use crate::{logged, signer, time};
 
 /// Longest regular expression taken, in bytes.

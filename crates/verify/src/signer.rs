@@ -10,10 +10,11 @@ use evidence::certificate::{FulcioExtensions, SignedCertificateTimestamp};
 use evidence::{Certificate, Evidence};
 use nonempty::NonEmpty;
 
-use crate::explain::{Check, Trace};
+use crate::check::Check;
+use crate::explain::Trace;
+use crate::refusal::Refusal;
 use crate::time::{VerifiedTime, window_of};
 use crate::trust_root::{CertificateAuthority, TrustRoot};
-use crate::verdict::Refusal;
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
 /// a trusted CT log to publish it; or the holder of a key that the operator pinned.

@@ -9,10 +9,11 @@ use evidence::{Certificate, Evidence, UnixTime};
 use nonempty::NonEmpty;
 
 use crate::chain::{self, BadChain, Criticality};
-use crate::explain::{Check, Trace};
+use crate::check::Check;
+use crate::explain::Trace;
 use crate::logged::VerifiedEntry;
+use crate::refusal::Refusal;
 use crate::trust_root::{TimestampAuthority, TrustRoot, Window};
-use crate::verdict::Refusal;
 
 /// How far a trusted clock may be ahead of this machine's, in seconds: machines without good time
 /// must be able to verify what they have just signed.

@@ -195,7 +195,7 @@ struct ReasonJson<'a> {
     authority: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
-    check: verify::explain::Check,
+    check: verify::Check,
     message: String,
     wanted: String,
     found: String,

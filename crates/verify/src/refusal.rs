@@ -1,0 +1,430 @@
+//! Refusals: why one piece of evidence does not prove what was wanted, check by check.
+
+use evidence::bundle::{Format, ParseBundleError};
+use evidence::certificate::FulcioExtension;
+use evidence::certificate::sct::ParseSctError;
+use evidence::statement::ParseStatementError;
+use evidence::timestamp::{InconsistentTimestamp, ParseTimestampError, SignatureAlgorithmError};
+use evidence::{Digest, LeafIndex, TreeSize, UnixTime};
+
+use crate::chain::BadChain;
+use crate::check::Check;
+use crate::trust_root::Window;
+
+/// Why evidence does not prove what was wanted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing to judge.
+    #[error("no signature was found")]
+    NoEvidence,
+    /// The evidence does not parse.
+    #[error("the evidence is malformed")]
+    Malformed(#[from] ParseBundleError),
+    /// The policy refuses without looking.
+    #[error("the policy refuses it: {message}")]
+    Static {
+        /// What the policy says.
+        message: String,
+    },
+
+    /// No log entry.
+    #[error("the signature is in no transparency log")]
+    NotLogged,
+    /// An entry of a log that is not trusted.
+    #[error("log entry {index} is from a log that the trust root does not hold")]
+    UnknownLog {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// The log's identifier in hexadecimal.
+        log_id: String,
+    },
+    /// The log's promise does not verify.
+    #[error("the log's promise (signed entry timestamp) on entry {index} does not verify")]
+    BadPromise {
+        /// Position of the entry, counted from 0.
+        index: usize,
+    },
+    /// An entry of a time when the log's key was not trusted.
+    #[error("the log's key was not valid when entry {index} was logged")]
+    LogKeyNotValid {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// When it was logged.
+        time: UnixTime,
+        /// When the key is valid.
+        window: Window,
+    },
+    /// Neither promise nor proof.
+    #[error("log entry {index} carries no proof that it was logged")]
+    NoProof {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// The format it came in.
+        format: Format,
+    },
+    /// The checkpoint's text is no checkpoint.
+    #[error("the checkpoint of log entry {index} is malformed: {problem}")]
+    MalformedCheckpoint {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// What is wrong.
+        problem: evidence::checkpoint::ParseCheckpointError,
+    },
+    /// The checkpoint is another log's.
+    #[error("the checkpoint of log entry {index} is of another log")]
+    WrongOrigin {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// The origin wanted.
+        wanted: String,
+        /// The origin found.
+        found: String,
+    },
+    /// No signature of the log on the checkpoint, or one that does not verify.
+    #[error("the checkpoint of log entry {index} carries no valid signature of its log")]
+    BadCheckpointSignature {
+        /// Position of the entry, counted from 0.
+        index: usize,
+    },
+    /// The proof is for another tree than the checkpoint's.
+    #[error("the inclusion proof of log entry {index} is for another tree than its checkpoint")]
+    CheckpointMismatch {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// Size in the checkpoint.
+        wanted: TreeSize,
+        /// Size in the proof.
+        found: TreeSize,
+    },
+    /// The proof does not lead to the root.
+    #[error("the inclusion proof of log entry {index} does not hold")]
+    BadInclusionProof {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// The leaf's index.
+        leaf: LeafIndex,
+        /// What is wrong.
+        problem: crypto::merkle::BadProof,
+    },
+
+    /// A timestamp that does not parse.
+    #[error("timestamp {index} is malformed")]
+    MalformedTimestamp {
+        /// Position, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: ParseTimestampError,
+    },
+    /// A timestamp over something else.
+    #[error("timestamp {index} is not over this signature")]
+    TimestampImprint {
+        /// Position, counted from 0.
+        index: usize,
+    },
+    /// A timestamp that contradicts itself.
+    #[error("timestamp {index} contradicts itself")]
+    InconsistentTimestamp {
+        /// Position, counted from 0.
+        index: usize,
+        /// What contradicts.
+        source: InconsistentTimestamp,
+    },
+    /// A timestamp of an authority that is not trusted.
+    #[error("timestamp {index} is from an authority that the trust root does not hold")]
+    UnknownTimestampAuthority {
+        /// Position, counted from 0.
+        index: usize,
+    },
+    /// A timestamp signed in a way that is not supported.
+    #[error("timestamp {index} has an unusable signature algorithm")]
+    TimestampAlgorithm {
+        /// Position, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: SignatureAlgorithmError,
+    },
+    /// A timestamp whose signature does not verify.
+    #[error("the signature of timestamp {index} does not verify")]
+    BadTimestampSignature {
+        /// Position, counted from 0.
+        index: usize,
+    },
+    /// A timestamp whose signing certificate does not chain to the authority.
+    #[error("the signing certificate of timestamp {index} is not the authority's")]
+    TimestampChain {
+        /// Position, counted from 0.
+        index: usize,
+        /// What is wrong.
+        source: BadChain,
+    },
+    /// A timestamp of a moment when its authority was not trusted.
+    #[error("the authority of timestamp {index} was not valid at its time")]
+    TimestampAuthorityNotValid {
+        /// Position, counted from 0.
+        index: usize,
+        /// The timestamp's time.
+        time: UnixTime,
+        /// When the authority or its certificate is valid.
+        window: Window,
+    },
+
+    /// No trusted time at all.
+    #[error("nothing trusted says when the signature was made")]
+    NoTrustedTime,
+    /// A time that has not come yet.
+    #[error("a trusted time lies in the future")]
+    TimeInFuture {
+        /// The time.
+        time: UnixTime,
+        /// The time now.
+        now: UnixTime,
+    },
+
+    /// A bare key where a certificate was wanted.
+    #[error("it was signed with a bare key, not with a certificate")]
+    NoCertificate,
+    /// A certificate where a bare key was wanted and the key in it is another.
+    #[error("it was signed with another key")]
+    WrongKey,
+    /// A certificate of an authority that is not trusted.
+    #[error("the certificate is from an authority that the trust root does not hold")]
+    UnknownAuthority,
+    /// A certificate that does not chain to the authority that it names.
+    #[error("the certificate does not chain to the authority it names")]
+    BadCertificate(#[source] BadChain),
+    /// An observed time outside a validity window.
+    #[error("{what} was not valid when the signature was made")]
+    NotValidAtTime {
+        /// The certificate, an authority's certificate, or the authority in the trust root.
+        what: &'static str,
+        /// When the signature was made.
+        time: UnixTime,
+        /// When it is valid.
+        window: Window,
+    },
+    /// No certificate timestamp of a trusted CT log.
+    #[error("no trusted certificate transparency log promised to publish the certificate")]
+    NoCertificateTimestamp {
+        /// Number of timestamps found, all of unknown logs.
+        found: usize,
+    },
+    /// A list of certificate timestamps that does not parse.
+    #[error("the certificate's transparency timestamps are malformed")]
+    MalformedCertificateTimestamps(#[from] ParseSctError),
+    /// A certificate timestamp that does not verify.
+    #[error("the certificate transparency timestamp does not verify under its log's key")]
+    BadCertificateTimestamp,
+    /// A certificate timestamp of a time when the log's key was not trusted.
+    #[error("the CT log's key was not valid when it took the certificate")]
+    CtLogKeyNotValid {
+        /// The certificate timestamp's time.
+        time: UnixTime,
+        /// When the key is valid.
+        window: Window,
+    },
+    /// Not exactly one name that identifies the signer.
+    #[error("wanted one name (e-mail, URI or user name) in the certificate, found {found}")]
+    AmbiguousName {
+        /// How many names it has.
+        found: usize,
+    },
+    /// No issuer extension.
+    #[error("the certificate does not say which identity provider vouched for the signer")]
+    NoIssuer,
+
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
+    BadSignature,
+    /// The artifact's digest in the algorithm that was signed is not known.
+    #[error("the signature is over a {wanted} digest, and only another one is known")]
+    DigestNotKnown {
+        /// The algorithm wanted.
+        wanted: crypto::HashAlgorithm,
+    },
+    /// A signature that needs the artifact itself.
+    #[error("the signature is over the artifact itself, and only its digest is known")]
+    ArtifactNotKnown,
+    /// The log entry is of a kind that cannot be about this.
+    #[error("log entry {index} is of a kind that does not record such a signature")]
+    WrongEntryKind {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// The log entry is about another signature, signer or content.
+    #[error("log entry {index} is about another {what}")]
+    EntryMismatch {
+        /// Position of the entry, counted from 0.
+        index: usize,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The signed digest is another.
+    #[error("it is about another artifact")]
+    WrongArtifact {
+        /// The artifact's digest.
+        wanted: Digest,
+        /// The digests found, at most a few.
+        found: Vec<String>,
+    },
+    /// An envelope that is no in-toto statement.
+    #[error("the envelope's payload is not an in-toto statement")]
+    NotAStatement {
+        /// The payload type found, cut to 128 characters.
+        payload_type: String,
+    },
+    /// A payload that does not parse.
+    #[error("the statement is malformed")]
+    MalformedStatement(#[from] ParseStatementError),
+
+    /// A signer that was not wanted.
+    #[error("it was signed by somebody else")]
+    WrongIdentity {
+        /// The identities wanted.
+        wanted: Vec<String>,
+        /// Issuer of the one found.
+        issuer: String,
+        /// Subject of the one found.
+        subject: String,
+    },
+    /// The right signer, but a certificate extension differs.
+    #[error("the certificate's {} is not the one wanted", extension.name())]
+    WrongExtension {
+        /// Which extension.
+        extension: FulcioExtension,
+        /// The value wanted.
+        wanted: String,
+        /// The value found, if any.
+        found: Option<String>,
+    },
+}
+
+impl Refusal {
+    /// The check that refused.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        match self {
+            Self::NoEvidence | Self::Malformed(_) | Self::Static { .. } => Check::Format,
+            Self::BadPromise { .. } | Self::LogKeyNotValid { .. } => Check::LogPromise,
+            Self::NotLogged
+            | Self::UnknownLog { .. }
+            | Self::NoProof { .. }
+            | Self::MalformedCheckpoint { .. }
+            | Self::WrongOrigin { .. }
+            | Self::BadCheckpointSignature { .. }
+            | Self::CheckpointMismatch { .. }
+            | Self::BadInclusionProof { .. } => Check::LogInclusion,
+            Self::MalformedTimestamp { .. }
+            | Self::TimestampImprint { .. }
+            | Self::InconsistentTimestamp { .. }
+            | Self::UnknownTimestampAuthority { .. }
+            | Self::TimestampAlgorithm { .. }
+            | Self::BadTimestampSignature { .. }
+            | Self::TimestampChain { .. }
+            | Self::TimestampAuthorityNotValid { .. } => Check::Timestamp,
+            Self::NoTrustedTime | Self::TimeInFuture { .. } => Check::Time,
+            Self::NoCertificate
+            | Self::UnknownAuthority
+            | Self::BadCertificate(_)
+            | Self::NotValidAtTime { .. }
+            | Self::AmbiguousName { .. }
+            | Self::NoIssuer => Check::Certificate,
+            Self::WrongKey => Check::Key,
+            Self::NoCertificateTimestamp { .. }
+            | Self::MalformedCertificateTimestamps(_)
+            | Self::BadCertificateTimestamp
+            | Self::CtLogKeyNotValid { .. } => Check::CertificateTransparency,
+            Self::BadSignature | Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
+                Check::Signature
+            }
+            Self::WrongEntryKind { .. } | Self::EntryMismatch { .. } => Check::LogBinding,
+            Self::WrongArtifact { .. }
+            | Self::NotAStatement { .. }
+            | Self::MalformedStatement(_) => Check::Artifact,
+            Self::WrongIdentity { .. } | Self::WrongExtension { .. } => Check::Identity,
+        }
+    }
+
+    /// What was wanted, and what was found.
+    #[must_use]
+    pub fn wanted_and_found(&self) -> (String, String) {
+        let text = |wanted: &dyn std::fmt::Display, found: &dyn std::fmt::Display| {
+            (wanted.to_string(), found.to_string())
+        };
+        match self {
+            Self::WrongIdentity { wanted, issuer, subject } => {
+                text(&wanted.join(" or "), &format_args!("`{subject}` vouched for by `{issuer}`"))
+            }
+            Self::WrongExtension { extension, wanted, found } => text(
+                &format_args!("{} {wanted}", extension.name()),
+                &found
+                    .as_deref()
+                    .map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`")),
+            ),
+            Self::WrongArtifact { wanted, found } => text(wanted, &found.join(", ")),
+            Self::TimeInFuture { time, now } => {
+                text(&format_args!("a time up to {now}, which is now"), time)
+            }
+            Self::LogKeyNotValid { time, window, .. }
+            | Self::TimestampAuthorityNotValid { time, window, .. }
+            | Self::CtLogKeyNotValid { time, window }
+            | Self::NotValidAtTime { time, window, .. } => text(window, time),
+            Self::WrongOrigin { wanted, found, .. } => text(wanted, found),
+            Self::CheckpointMismatch { wanted, found, .. } => {
+                text(&format_args!("{wanted} leaves"), &format_args!("{found} leaves"))
+            }
+            Self::UnknownLog { log_id, .. } => {
+                text(&"a log of the trust root", &format_args!("log {log_id}"))
+            }
+            Self::NotAStatement { payload_type } => {
+                text(&evidence::envelope::IN_TOTO_PAYLOAD_TYPE, payload_type)
+            }
+            other => text(&other.check().wanted(), &other.full_message()),
+        }
+    }
+
+    /// The message with every cause, joined by colons.
+    #[must_use]
+    pub fn full_message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What an operator can do, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoEvidence => Some("sign the artifact, or look at another digest or repository"),
+            Self::WrongIdentity { .. } => Some(
+                "if this signer is right, name it with --certificate-identity and \
+                 --certificate-oidc-issuer, or in the policy's identities",
+            ),
+            Self::UnknownLog { .. }
+            | Self::UnknownAuthority
+            | Self::UnknownTimestampAuthority { .. }
+            | Self::NoCertificateTimestamp { .. } => Some(
+                "if it was signed with a private instance, give its trust root with --trusted-root \
+                 or --trust-config",
+            ),
+            Self::WrongArtifact { .. } => {
+                Some("check that this is the artifact that was signed, unchanged")
+            }
+            Self::NoCertificate => Some("give the public key with --key"),
+            Self::WrongKey => Some("check that --key is the signer's public key"),
+            Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
+                Some("give the artifact itself, not only its digest")
+            }
+            Self::NoTrustedTime => Some(
+                "sign again with a timestamp authority, or with a log that promises a time (v1)",
+            ),
+            Self::TimeInFuture { .. } => Some("check this machine's clock"),
+            _ => None,
+        }
+    }
+}
