@@ -40,6 +40,14 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         value
     }
 
+    pub(crate) fn remove(&self, key: K) {
+        let mut generations = self.lock();
+        generations.old.remove(&key);
+        if let Some((_, weight)) = generations.young.remove(&key) {
+            generations.young_weight -= weight;
+        }
+    }
+
     fn add(&self, generations: &mut Generations<K, V>, key: K, value: &Arc<V>, weight: usize) {
         if generations.young_weight + weight > self.weight_max {
             generations.old = std::mem::take(&mut generations.young);

@@ -93,15 +93,16 @@ pub(crate) struct Published {
     pub(crate) edge: Edge,
     /// The edge's partial tiles of hashes, by level.
     folded: [Arc<FoldedTile>; TILE_LEVELS as usize],
-    /// The edge's partial bundle; `None` where the last bundle is full.
-    bundle: Option<Arc<Bundle>>,
+    /// The edge's partial bundle, empty where the last bundle is full.
+    bundle: Arc<Bundle>,
+    /// The edge's side records.
+    side: Arc<Vec<SideRecord>>,
 }
 
-/// Entries and their side records, up to 256 of each.
-pub(crate) struct Bundle {
+/// Up to 256 entries, as read. Each is to be proven before it is handed out.
+struct Bundle {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
-    side: Vec<SideRecord>,
 }
 
 impl Published {
@@ -110,16 +111,15 @@ impl Published {
     pub(crate) fn new(signed: SignedCheckpoint, edge: Edge) -> Self {
         let folded = edge.hashes.each_ref().map(|hashes| Arc::new(FoldedTile::new(hashes)));
         let count = edge.size.0 % TILE_WIDTH;
-        let bundle = (count > 0).then(|| {
-            let slots = split_bundle(edge.form, &edge.bundle, count);
-            let side = split_side(&edge.side, count);
-            Arc::new(Bundle {
-                bytes: edge.bundle.clone(),
-                slots: slots.expect("an edge's bundle holds its entries"),
-                side: side.expect("an edge's side records are as many as its entries"),
-            })
-        });
-        Self { signed: Arc::new(signed), edge, folded, bundle }
+        let slots = split_bundle(edge.form, &edge.bundle, count);
+        let bundle = Bundle {
+            bytes: edge.bundle.clone(),
+            slots: slots.expect("an edge's bundle holds its entries"),
+        };
+        let side = split_side(&edge.side, count);
+        let side = side.expect("an edge has as many side records as entries");
+        let (bundle, side) = (Arc::new(bundle), Arc::new(side));
+        Self { signed: Arc::new(signed), edge, folded, bundle, side }
     }
 
     pub(crate) fn size(&self) -> TreeSize {
@@ -134,6 +134,7 @@ pub(crate) struct Reader {
     published: RwLock<Arc<Published>>,
     tiles: Cache<(u8, u64), FoldedTile>,
     bundles: Cache<u64, Bundle>,
+    sides: Cache<u64, Vec<SideRecord>>,
 }
 
 impl Reader {
@@ -147,8 +148,9 @@ impl Reader {
             form,
             objects,
             published: RwLock::new(Arc::new(published)),
-            tiles: Cache::new(cache_size / 2),
+            tiles: Cache::new(cache_size / 4),
             bundles: Cache::new(cache_size / 2),
+            sides: Cache::new(cache_size / 4),
         }
     }
 
@@ -226,32 +228,36 @@ impl Reader {
 
     /// The entry at that index.
     pub(crate) fn entry(&self, index: LeafIndex) -> Result<Entry, ReadError> {
-        let (tree, bundle) = self.bundle_with(index)?;
-        let at = (index.0 % TILE_WIDTH) as usize;
-        let bytes = bundle.bytes[bundle.slots[at].entry.clone()].to_vec();
-        let leaf_hash = self.node(&tree, 0, index.0)?;
-        Ok(Entry { bytes, leaf_hash, time: bundle.side[at].time })
+        let tree = self.tree_with(index)?;
+        let bundle = self.bundle(&tree, index.0 / TILE_WIDTH)?;
+        let leaf_hash = self.prove(&tree, &bundle, index)?;
+        let slot = &bundle.slots[(index.0 % TILE_WIDTH) as usize];
+        let time = self.side_record(&tree, index)?.time;
+        Ok(Entry { bytes: bundle.bytes[slot.entry.clone()].to_vec(), leaf_hash, time })
     }
 
     /// The leaf hash at that index.
     pub(crate) fn leaf_hash(&self, index: LeafIndex) -> Result<NodeHash, ReadError> {
-        let tree = self.published();
-        if index.0 >= tree.size().0 {
-            return Err(ReadError::OutsideTree { index, size: tree.size() });
-        }
+        let tree = self.tree_with(index)?;
         self.node(&tree, 0, index.0)
     }
 
-    /// [`crate::Leaf::identity`], leaf hash, moment and search keys of the entry at that index.
+    /// What the index holds of the entry at that index.
     pub(crate) fn record(&self, index: LeafIndex) -> Result<Record, ReadError> {
-        let (tree, bundle) = self.bundle_with(index)?;
-        let at = (index.0 % TILE_WIDTH) as usize;
-        let SideRecord { time, keys } = bundle.side[at].clone();
-        let leaf_hash = self.node(&tree, 0, index.0)?;
-        let identity = match self.form {
-            Form::Entries => leaf_hash,
-            Form::Certificates => bundle.slots[at].identity(self.form, &bundle.bytes),
+        let tree = self.tree_with(index)?;
+        let (identity, leaf_hash) = match self.form {
+            Form::Entries => {
+                let leaf_hash = self.node(&tree, 0, index.0)?;
+                (leaf_hash, leaf_hash)
+            }
+            Form::Certificates => {
+                let bundle = self.bundle(&tree, index.0 / TILE_WIDTH)?;
+                let leaf_hash = self.prove(&tree, &bundle, index)?;
+                let slot = &bundle.slots[(index.0 % TILE_WIDTH) as usize];
+                (slot.identity(self.form, &bundle.bytes), leaf_hash)
+            }
         };
+        let SideRecord { time, keys } = self.side_record(&tree, index)?;
         Ok(Record { identity, leaf_hash, time, keys })
     }
 
@@ -272,6 +278,10 @@ impl Reader {
             }
             kind if kind == self.form.tile_kind() => {
                 let bundle = self.bundle(&tree, tile.index())?;
+                let first = tile.index() * TILE_WIDTH;
+                for index in first..first + tile.width() {
+                    self.prove(&tree, &bundle, LeafIndex(index))?;
+                }
                 let end = bundle.slots[tile.width() as usize - 1].entry.end;
                 // In a bundle of certificates, as in one of entries, nothing follows an entry.
                 Ok(Some(bundle.bytes[..end].to_vec()))
@@ -286,13 +296,10 @@ impl Reader {
         if size > published { Err(ReadError::NotPublished { size, published }) } else { Ok(tree) }
     }
 
-    fn bundle_with(&self, index: LeafIndex) -> Result<(Arc<Published>, Arc<Bundle>), ReadError> {
+    fn tree_with(&self, index: LeafIndex) -> Result<Arc<Published>, ReadError> {
         let tree = self.published();
-        if index.0 >= tree.size().0 {
-            return Err(ReadError::OutsideTree { index, size: tree.size() });
-        }
-        let bundle = self.bundle(&tree, index.0 / TILE_WIDTH)?;
-        Ok((tree, bundle))
+        let size = tree.size();
+        if index.0 < size.0 { Ok(tree) } else { Err(ReadError::OutsideTree { index, size }) }
     }
 
     /// RFC 6962 §2.1 `MTH(D[begin:end])`, for the ranges that occur in proofs: each begins at a
@@ -346,31 +353,57 @@ impl Reader {
         Ok(self.tiles.insert((level, place), folded, 2 * HASH_TILE_SIZE))
     }
 
-    /// The bundle at that place, each entry of it proven to belong to the tree.
+    /// The leaf hash of the entry at `index`, if the tree has it there.
+    fn prove(
+        &self,
+        tree: &Published,
+        bundle: &Bundle,
+        index: LeafIndex,
+    ) -> Result<NodeHash, ReadError> {
+        let wanted = self.node(tree, 0, index.0)?;
+        let slot = &bundle.slots[(index.0 % TILE_WIDTH) as usize];
+        if slot.leaf_hash(self.form, &bundle.bytes) != wanted {
+            let place = index.0 / TILE_WIDTH;
+            // Read it anew next time: someone may have put a sound copy in its place.
+            self.bundles.remove(place);
+            let tile = Tile::full(self.form.tile_kind(), place);
+            return Err(ReadError::Damaged { object: Object::Tile(tile) });
+        }
+        Ok(wanted)
+    }
+
+    /// The bundle at that place, well-formed, but not proven.
     fn bundle(&self, tree: &Published, place: u64) -> Result<Arc<Bundle>, ReadError> {
-        if let Some(bundle) = tree.bundle.as_ref().filter(|_| place == tree.size().0 / TILE_WIDTH) {
-            return Ok(Arc::clone(bundle));
+        if place == tree.size().0 / TILE_WIDTH {
+            return Ok(Arc::clone(&tree.bundle));
         }
         if let Some(bundle) = self.bundles.get(place) {
             return Ok(bundle);
         }
         let object = Object::Tile(Tile::full(self.form.tile_kind(), place));
         let bytes = self.get(object, BUNDLE_SIZE_MAX)?;
-        let beside = Object::Tile(Tile::full(TileKind::Side, place));
-        let side = self.get(beside, SIDE_TILE_SIZE_MAX)?;
-        let weight = bytes.len() + side.len() + TILE_WIDTH as usize * size_of::<Slot>();
-        let side = open_side(&side)
-            .and_then(|records| split_side(records, TILE_WIDTH))
-            .ok_or(ReadError::Damaged { object: beside })?;
         let slots =
             split_bundle(self.form, &bytes, TILE_WIDTH).ok_or(ReadError::Damaged { object })?;
-        let folded = self.folded(tree, 0, place)?;
-        for (index, slot) in (0..).zip(&slots) {
-            if Some(slot.leaf_hash(self.form, &bytes)) != folded.node(0, index) {
-                return Err(ReadError::Damaged { object });
-            }
+        let weight = bytes.len() + TILE_WIDTH as usize * size_of::<Slot>();
+        Ok(self.bundles.insert(place, Bundle { bytes, slots }, weight))
+    }
+
+    /// What is kept beside the entry at that index. No tree covers it.
+    fn side_record(&self, tree: &Published, index: LeafIndex) -> Result<SideRecord, ReadError> {
+        let (place, at) = (index.0 / TILE_WIDTH, (index.0 % TILE_WIDTH) as usize);
+        if place == tree.size().0 / TILE_WIDTH {
+            return Ok(tree.side[at].clone());
         }
-        Ok(self.bundles.insert(place, Bundle { bytes, slots, side }, weight))
+        if let Some(side) = self.sides.get(place) {
+            return Ok(side[at].clone());
+        }
+        let object = Object::Tile(Tile::full(TileKind::Side, place));
+        let bytes = self.get(object, SIDE_TILE_SIZE_MAX)?;
+        let side = open_side(&bytes)
+            .and_then(|records| split_side(records, TILE_WIDTH))
+            .ok_or(ReadError::Damaged { object })?;
+        let weight = bytes.len() + TILE_WIDTH as usize * size_of::<SideRecord>();
+        Ok(self.sides.insert(place, side, weight)[at].clone())
     }
 
     fn get(&self, object: Object, size_max: usize) -> Result<Vec<u8>, ReadError> {

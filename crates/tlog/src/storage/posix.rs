@@ -4,17 +4,22 @@
 //! fails is reported and never tried again, because the kernel may have dropped the data already.
 //! Nothing here survives a disk that lies about its cache.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use super::{Discard, Lock, Object, Objects, StorageError};
 
 /// Directories remembered as durable; more are synced again.
 const DURABLE_DIRECTORIES_MAX: usize = 4096;
+
+/// Threads that sync the files of one batch. The kernel answers those that wait together with one
+/// commit of its journal, so that a batch costs a few of them, however many its files.
+const SYNC_THREADS: usize = 8;
 
 /// Longest lock file, in bytes: a signed checkpoint takes a few hundred for each log.
 const LOCK_FILE_SIZE_MAX: usize = 1024 * 1024;
@@ -63,12 +68,33 @@ impl PosixObjects {
         self.root.join(object.to_string())
     }
 
-    /// Writes and syncs a file that has no lasting name yet.
-    fn write_temporary(&self, bytes: &[u8]) -> Result<PathBuf, StorageError> {
+    /// Writes a file that has no lasting name yet. It is not synced.
+    fn write_temporary(&self, bytes: &[u8]) -> Result<(PathBuf, File), StorageError> {
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
         let path = self.temporary.join(number.to_string());
-        write_synced(&path, bytes)?;
-        Ok(path)
+        let file = write_new(&path, bytes)?;
+        Ok((path, file))
+    }
+
+    /// All are synced before the first gets its name, and each directory once after the last.
+    fn put_each(&self, objects: &[(Object, &[u8])]) -> Result<(), StorageError> {
+        let mut directories = BTreeSet::new();
+        for (object, _) in objects {
+            let path = self.path(*object);
+            let directory = path.parent().expect("objects are below the root");
+            self.ensure_directory(directory)?;
+            directories.insert(directory.to_owned());
+        }
+        let temporaries = objects
+            .iter()
+            .map(|(_, bytes)| self.write_temporary(bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        side_by_side(&temporaries, |(path, file)| file.sync_all().map_err(io_error(path)))?;
+        for ((object, bytes), (temporary, _)) in objects.iter().zip(&temporaries) {
+            self.link(temporary, *object, bytes)?;
+        }
+        let directories: Vec<_> = directories.into_iter().collect();
+        side_by_side(&directories, |directory| sync_directory(directory))
     }
 
     /// Gives a synced file its name, unless the name is taken. The directory is not synced yet.
@@ -120,30 +146,19 @@ impl PosixObjects {
 
 impl Objects for PosixObjects {
     fn put(&self, object: Object, bytes: &[u8]) -> Result<(), StorageError> {
-        let directory = self.path(object).parent().expect("objects are below the root").to_owned();
-        self.ensure_directory(&directory)?;
-        let temporary = self.write_temporary(bytes)?;
-        self.link(&temporary, object, bytes)?;
-        sync_directory(&directory)
+        self.put_each(&[(object, bytes)])
     }
 
-    /// As one by one, but each directory is synced once.
     fn put_all(&self, objects: &[(Object, Vec<u8>)]) -> Result<(), StorageError> {
-        let mut directories = HashSet::new();
-        for (object, bytes) in objects {
-            let path = self.path(*object);
-            let directory = path.parent().expect("objects are below the root");
-            self.ensure_directory(directory)?;
-            let temporary = self.write_temporary(bytes)?;
-            self.link(&temporary, *object, bytes)?;
-            directories.insert(directory.to_owned());
-        }
-        directories.iter().try_for_each(|directory| sync_directory(directory))
+        let objects: Vec<_> =
+            objects.iter().map(|(object, bytes)| (*object, bytes.as_slice())).collect();
+        self.put_each(&objects)
     }
 
     fn publish(&self, note: &[u8]) -> Result<(), StorageError> {
         let path = self.path(Object::Checkpoint);
-        let temporary = self.write_temporary(note)?;
+        let (temporary, file) = self.write_temporary(note)?;
+        file.sync_all().map_err(io_error(&temporary))?;
         fs::rename(&temporary, &path).map_err(io_error(&path))?;
         sync_directory(&self.root)
     }
@@ -230,7 +245,8 @@ impl LockFile {
             }
             _ => {}
         }
-        write_synced(temporary, &format_slots(slots))?;
+        let file = write_new(temporary, &format_slots(slots))?;
+        file.sync_all().map_err(io_error(temporary))?;
         fs::rename(temporary, &self.path).map_err(io_error(&self.path))?;
         sync_directory(directory_of(&self.path))
     }
@@ -309,13 +325,32 @@ fn hold(path: &Path) -> Result<File, StorageError> {
     }
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+fn write_new(path: &Path, bytes: &[u8]) -> Result<File, StorageError> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        Ok(file)
     };
     write().map_err(io_error(path))
+}
+
+/// Does something for each item, on several threads where there are several items, and returns
+/// the first failure once all have ended.
+fn side_by_side<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), StorageError> + Sync,
+) -> Result<(), StorageError> {
+    let (work, each) = (&work, items.len().div_ceil(SYNC_THREADS).max(1));
+    let mut shares = items.chunks(each);
+    let first = shares.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let others: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().try_for_each(work))).collect();
+        let first = first.iter().try_for_each(work);
+        others.into_iter().fold(first, |outcome, other| {
+            outcome.and(other.join().expect("to sync a file does not panic"))
+        })
+    })
 }
 
 fn sync_directory(directory: &Path) -> Result<(), StorageError> {
