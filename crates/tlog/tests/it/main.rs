@@ -6,6 +6,7 @@ mod certificates;
 mod checkpoints;
 mod faults;
 mod index;
+mod kill;
 mod log;
 mod naive;
 mod posix;
