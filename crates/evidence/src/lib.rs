@@ -14,7 +14,7 @@ pub mod image;
 pub mod key_details;
 pub mod note;
 pub mod number;
-mod proto_json;
+pub mod proto_json;
 pub mod statement;
 pub mod timestamp;
 

@@ -20,7 +20,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// A `bytes` field: written in the standard alphabet with padding, read in either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Base64(pub(crate) Vec<u8>);
+pub struct Base64(pub Vec<u8>);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -52,7 +52,7 @@ impl Serialize for Base64 {
 
 /// An `int64` field: written as a string, read as a string or a whole number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Int64(pub(crate) i64);
+pub struct Int64(pub i64);
 
 impl<'de> Deserialize<'de> for Int64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -93,14 +93,17 @@ impl Serialize for Int64 {
 /// A list of which at most `MAX` items are read. Further ones are only counted, so that a document
 /// of many small items cannot take many times its own size in memory before somebody counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bounded<T, const MAX: usize> {
+pub struct Bounded<T, const MAX: usize> {
     items: Vec<T>,
     found: usize,
 }
 
 impl<T, const MAX: usize> Bounded<T, MAX> {
-    /// The items, or how many there are where that is more than `MAX`.
-    pub(crate) fn within_bound(self) -> Result<Vec<T>, usize> {
+    /// The items.
+    ///
+    /// # Errors
+    /// How many there are, where that is more than `MAX`.
+    pub fn within_bound(self) -> Result<Vec<T>, usize> {
         if self.found > MAX { Err(self.found) } else { Ok(self.items) }
     }
 }
@@ -153,7 +156,8 @@ impl<T: Serialize, const MAX: usize> Serialize for Bounded<T, MAX> {
 
 /// Parses JSON without echoing its content: serde's messages may quote input, which is bounded
 /// here so that a hostile document cannot flood a terminal or a log.
-pub(crate) fn explain(error: &serde_json::Error) -> String {
+#[must_use]
+pub fn explain(error: &serde_json::Error) -> String {
     const MESSAGE_CHARACTERS_MAX: usize = 160;
     let text: String = error.to_string().chars().filter(|c| !c.is_control()).collect();
     match text.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
