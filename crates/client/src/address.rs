@@ -113,24 +113,14 @@ pub(crate) fn check(url: &Url) -> Result<(), BadUrl> {
     }
 }
 
-/// `None` for a host whose name changes when it is read as a URL's, as disputed forms of
-/// international names do: what is dialled must be what the policy saw.
+/// The URL below which a registry answers: plain HTTP on loopback, but for the port of HTTPS.
+/// `None` for an international name (`xn--…`) that is none.
 pub(crate) fn of_registry(host: &RegistryHost) -> Option<Url> {
     let endpoint = host.endpoint();
     let secure = !host.is_loopback() || endpoint.ends_with(":443");
     let scheme = if secure { "https" } else { "http" };
-    let url: Url = format!("{scheme}://{endpoint}/v2/").parse().ok()?;
-    check(&url).ok()?;
-    let dialled = match (url.host_str()?, url.port()) {
-        (name, Some(port)) => format!("{name}:{port}"),
-        (name, None) => name.to_owned(),
-    };
-    let same = dialled == endpoint
-        || url.port().is_none()
-            && url
-                .port_or_known_default()
-                .is_some_and(|port| format!("{dialled}:{port}") == endpoint);
-    same.then_some(url)
+    // All other names that a registry may have mean themselves in a URL.
+    format!("{scheme}://{endpoint}/v2/").parse().ok()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -139,4 +129,32 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost"
         || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         || host == "[::1]"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_have_urls() {
+        let cases = [
+            ("docker.io", Some("https://registry-1.docker.io/v2/")),
+            ("ghcr.io", Some("https://ghcr.io/v2/")),
+            ("ghcr.io:5000", Some("https://ghcr.io:5000/v2/")),
+            ("ghcr.io:80", Some("https://ghcr.io:80/v2/")),
+            ("10.0.0.1:5000", Some("https://10.0.0.1:5000/v2/")),
+            ("localhost", Some("http://localhost/v2/")),
+            ("localhost:5000", Some("http://localhost:5000/v2/")),
+            ("localhost:443", Some("https://localhost/v2/")),
+            ("127.1.2.3:5000", Some("http://127.1.2.3:5000/v2/")),
+            ("[::1]:5000", Some("http://[::1]:5000/v2/")),
+            ("[2001:db8::1]:5000", Some("https://[2001:db8::1]:5000/v2/")),
+            ("xn--n3h.com", Some("https://xn--n3h.com/v2/")),
+            ("xn--a.example", None),
+        ];
+        for (host, wanted) in cases {
+            let url = of_registry(&host.parse().expect("a registry"));
+            assert_eq!(url.as_ref().map(Url::as_str), wanted, "{host}");
+        }
+    }
 }

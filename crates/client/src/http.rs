@@ -44,7 +44,7 @@ pub struct HttpOptions {
     /// Pause before the second try; doubled before each further one.
     pub first_pause: Duration,
     /// Who may vouch for a host's certificate.
-    pub authorities: Authorities,
+    pub tls_trust: TlsTrust,
 }
 
 impl HttpOptions {
@@ -57,14 +57,14 @@ impl HttpOptions {
             request_timeout: Duration::from_secs(30),
             tries_max: 3,
             first_pause: Duration::from_millis(250),
-            authorities: Authorities::System,
+            tls_trust: TlsTrust::System,
         }
     }
 }
 
 /// Who may vouch for a host's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Authorities {
+pub enum TlsTrust {
     /// Whom the operating system trusts.
     System,
     /// Those, and these DER certificates.
@@ -226,10 +226,10 @@ impl Http {
             .connect_timeout(options.connect_timeout)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .resolve_to_addrs("localhost", &localhost);
-        let builder = match &options.authorities {
-            Authorities::System => builder,
-            Authorities::SystemAnd(ders) => builder.tls_certs_merge(certificates(ders)?),
-            Authorities::Only(ders) => builder.tls_certs_only(certificates(ders)?),
+        let builder = match &options.tls_trust {
+            TlsTrust::System => builder,
+            TlsTrust::SystemAnd(ders) => builder.tls_certs_merge(certificates(ders)?),
+            TlsTrust::Only(ders) => builder.tls_certs_only(certificates(ders)?),
         };
         let client = builder.build().map_err(build)?;
         Ok(Self { client, options, budgets: Budgets::default() })

@@ -31,7 +31,7 @@ pub use credentials::DockerConfig;
 pub use deadline::Deadline;
 pub use environment::Environment;
 pub use error::{FetchError, FetchErrorKind};
-pub use http::{Authorities, BuildHttpError, Http, HttpOptions};
+pub use http::{BuildHttpError, Http, HttpOptions, TlsTrust};
 pub use log::{Log, LogVersion};
 pub use oidc::IdentityToken;
 pub use registry::Registry;

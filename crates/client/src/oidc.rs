@@ -80,7 +80,7 @@ pub enum TokenError {
     #[error(
         "no identity token: none was given, {TOKEN} is not set, and this is not GitHub Actions"
     )]
-    None,
+    Absent,
     /// In GitHub Actions, but without the permission.
     #[error("no identity token: the GitHub Actions job may not request one")]
     NotPermitted,
@@ -105,7 +105,7 @@ impl TokenError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::None => Some(format!("pass an identity token, or set {TOKEN}")),
+            Self::Absent => Some(format!("pass an identity token, or set {TOKEN}")),
             Self::NotPermitted => Some("give the job `permissions: id-token: write`".to_owned()),
             Self::Fetch(error) => error.hint(),
             Self::Malformed { .. } | Self::Endpoint(_) => None,
@@ -197,7 +197,7 @@ pub async fn find_token(
             parse("GitHub Actions", ask_github(url, token, http, audience, deadline).await?)
         }
         _ if environment.get(GITHUB).is_some() => Err(TokenError::NotPermitted),
-        _ => Err(TokenError::None),
+        _ => Err(TokenError::Absent),
     }
 }
 

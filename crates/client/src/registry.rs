@@ -110,7 +110,7 @@ impl Registry {
                 host: image.registry().to_string(),
                 tries: 0,
             };
-            let wanted = "a host name that means the same in a URL";
+            let wanted = "an international host name";
             let found = image.registry().to_string();
             FetchError::new(attempt, FetchErrorKind::Malformed { wanted, found })
         })

@@ -119,7 +119,7 @@ pub enum ParseTrustConfigError {
 pub enum SelectError {
     /// None of the right version that is valid now.
     #[error("no {what} of a version spoken here is valid at {now}, of {listed} listed")]
-    None {
+    NoneValid {
         /// What was looked for.
         what: &'static str,
         /// When.
@@ -341,7 +341,7 @@ fn select(
         let spoken = |service: &&Service| versions.contains(&service.version);
         services.iter().filter(spoken).filter(|service| service.is_valid(now))
     };
-    let none = SelectError::None { what, now, listed: services.len() };
+    let none = SelectError::NoneValid { what, now, listed: services.len() };
     let version = usable().map(|service| service.version).max().ok_or(none)?;
     let mut chosen: Vec<_> = usable().filter(|service| service.version == version).collect();
     // Stable, so that the configuration's own order decides between equally new ones.

@@ -206,6 +206,10 @@ impl Registry {
                 tokio::time::sleep(pause.min(deadline.left() / 2)).await;
             }
             index = self.fallback_index(image, subject, deadline).await?;
+            if index.is_the_image && !refused {
+                let (wanted, found) = ("the index just written to the tag", "the image itself");
+                return Err(index.answer.malformed(wanted, found));
+            }
             // A condition that fails on an unchanged tag is misread, and is not made again.
             let unchanged =
                 before.status == index.answer.status && before.body == index.answer.body;

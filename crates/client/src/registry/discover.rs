@@ -20,6 +20,9 @@ use crate::error::{Attempt, FetchError, FetchErrorKind};
 /// Most referrers of one image that are opened.
 pub const OPENED_MAX: usize = 100;
 
+/// Longest manifest of a referrer read, in bytes. Cosign's have about 1,000.
+pub const REFERRER_SIZE_MAX: u64 = 256 * 1024;
+
 /// Longest bundle fetched, in bytes.
 pub const BUNDLE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
@@ -155,7 +158,8 @@ impl Registry {
         room: &AtomicU64,
         deadline: Deadline,
     ) -> Opened {
-        let manifest = self.fetch_manifest(image, digest, deadline).await?;
+        let manifest =
+            self.fetch_manifest_up_to(image, digest, REFERRER_SIZE_MAX, deadline).await?;
         let ManifestContent::Image(content) = manifest.content else {
             return Err(Stopped::Ignored(IgnoredReason::NotABundle { found: manifest.media_type }));
         };

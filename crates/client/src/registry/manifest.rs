@@ -169,8 +169,9 @@ impl Registry {
         if !matches!(head.status.as_u16(), 200 | 405 | 501) {
             return Err(head.refusal());
         }
-        let answer = self.send(image, get(url), deadline).await?.wanted(&[200])?;
-        Manifest::of(&answer, None)
+        let request = get(url, MANIFEST_SIZE_MAX);
+        let answer = self.send(image, request, deadline).await?.wanted(&[200])?;
+        Manifest::of(answer, None)
     }
 
     /// The manifest with that digest.
@@ -183,10 +184,20 @@ impl Registry {
         digest: &Digest,
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
+        self.fetch_manifest_up_to(image, digest, MANIFEST_SIZE_MAX, deadline).await
+    }
+
+    pub(super) async fn fetch_manifest_up_to(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
         let url = self.url(image, &format!("manifests/{digest}"))?;
-        let request = get(url).hashed(digest.algorithm());
+        let request = get(url, size_max).hashed(digest.algorithm());
         let answer = self.send(image, request, deadline).await?.wanted(&[200])?;
-        Manifest::of(&answer, Some(digest))
+        Manifest::of(answer, Some(digest))
     }
 
     /// Writes a manifest under its digest.
@@ -253,9 +264,9 @@ impl Manifest {
     }
 
     /// Reads a manifest out of an answer, and computes its digest.
-    pub(super) fn of(answer: &Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
+    fn of(answer: Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
         let digest_by = |algorithm| Digest::from(crypto::Hash::of(algorithm, &answer.body));
-        let announced = announced(answer)?;
+        let announced = announced(&answer)?;
         let algorithm = wanted.or(announced.as_ref()).map(Digest::algorithm);
         let digest = match answer.hash {
             Some(hash) => Digest::from(hash),
@@ -270,7 +281,7 @@ impl Manifest {
         }
         let (media_type, content) = parse(&answer.body, answer.header(CONTENT_TYPE))
             .map_err(|(wanted, found)| answer.malformed(wanted, found))?;
-        Ok(Self { digest, media_type, bytes: answer.body.clone(), content })
+        Ok(Self { digest, media_type, bytes: answer.body, content })
     }
 }
 
@@ -301,9 +312,8 @@ impl Answer {
 }
 
 /// A request for a manifest.
-pub(super) fn get(url: reqwest::Url) -> Request {
-    Request::get(url, "a manifest", MANIFEST_SIZE_MAX)
-        .header(ACCEPT, HeaderValue::from_static(ACCEPTED))
+pub(super) fn get(url: reqwest::Url, size_max: u64) -> Request {
+    Request::get(url, "a manifest", size_max).header(ACCEPT, HeaderValue::from_static(ACCEPTED))
 }
 
 /// The digest that an answer says its content has.

@@ -57,6 +57,8 @@ pub(super) struct FallbackIndex {
     pub(super) manifests: Vec<Value>,
     /// All else in the document.
     pub(super) rest: serde_json::Map<String, Value>,
+    /// Whether the registry takes the tag for the digest it looks like and serves the image itself.
+    pub(super) is_the_image: bool,
     /// The answer, for its validator and for errors; its status is 404 if there is no such tag.
     pub(super) answer: Answer,
 }
@@ -142,16 +144,16 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<FallbackIndex, FetchError> {
         let url = self.url(image, &format!("manifests/{}", fallback_tag(subject)))?;
-        let answer = self.send(image, get(url), deadline).await?;
+        let answer = self.send(image, get(url, MANIFEST_SIZE_MAX), deadline).await?;
         if answer.status.as_u16() == 404 {
-            return Ok(FallbackIndex { manifests: Vec::new(), rest: new_index(), answer });
+            return Ok(FallbackIndex::empty(answer, false));
         }
         let answer = answer.wanted(&[200])?;
         // GitLab takes such a tag for the digest it looks like and serves the subject itself, whose
         // children would then pass for its referrers.
         let hash = crypto::Hash::of(subject.algorithm(), &answer.body);
         if Digest::from(hash) == *subject {
-            return Ok(FallbackIndex { manifests: Vec::new(), rest: new_index(), answer });
+            return Ok(FallbackIndex::empty(answer, true));
         }
         let wanted = "an OCI index under the referrers tag";
         let mut rest: serde_json::Map<String, Value> = serde_json::from_slice(&answer.body)
@@ -164,7 +166,13 @@ impl Registry {
         let Some(Value::Array(manifests)) = rest.remove("manifests") else {
             return Err(answer.malformed(wanted, "no list of manifests"));
         };
-        Ok(FallbackIndex { manifests, rest, answer })
+        Ok(FallbackIndex { manifests, rest, is_the_image: false, answer })
+    }
+}
+
+impl FallbackIndex {
+    fn empty(answer: Answer, is_the_image: bool) -> Self {
+        Self { manifests: Vec::new(), rest: new_index(), is_the_image, answer }
     }
 }
 

@@ -328,6 +328,23 @@ async fn concurrent_writers_all_stay_where_writes_are_conditional() {
     assert_eq!(found, attached);
 }
 
+/// GitLab serves the image under such a tag; what is written there cannot be found again.
+#[tokio::test]
+async fn a_registry_that_hides_the_tag_is_an_error() {
+    let (image_manifest, digest) = crate::manifest("app");
+    let store = Arc::new(Mutex::new(Store::default()));
+    let served = image_manifest.clone();
+    let server = Server::start(move |request| match request.method.as_str() {
+        "GET" => Reply::ok(OCI_MANIFEST, served.clone()),
+        _ => store.lock().unwrap().reply(request),
+    })
+    .await;
+    let subject = Descriptor::new(OCI_MANIFEST, digest, image_manifest.len() as u64);
+    let image = image(&server, "acme/app");
+    let error = anonymous().attach(&image, &subject, &bundle("one"), ample()).await.unwrap_err();
+    assert_kind!(error, FetchErrorKind::Malformed { found, .. } if found == "the image itself");
+}
+
 /// A registry that fails every condition would otherwise never take a signature.
 #[tokio::test]
 async fn a_registry_that_misreads_conditions_is_written_without() {

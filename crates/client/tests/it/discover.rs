@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use client::error::FetchErrorKind;
-use client::registry::discover::{BUNDLE_SIZE_MAX, OPENED_MAX};
+use client::registry::discover::{BUNDLE_SIZE_MAX, OPENED_MAX, REFERRER_SIZE_MAX};
 use client::registry::{Found, IgnoredReason, RawEvidence, ReferrersSource};
 use evidence::Digest;
 use serde_json::{Value, json};
@@ -270,6 +270,17 @@ async fn bundles_have_a_size_each_and_together() {
     let (found, _server) = stock.find(ReferrersSource::Api).await;
     assert_eq!(found.pieces.len(), 3);
     assert_kind!(found.obstacles[0], FetchErrorKind::TooLarge { .. });
+}
+
+/// Eight of them are read at a time, by whoever can push.
+#[tokio::test]
+async fn a_referrers_manifest_has_a_size() {
+    let mut stock = Stock::new();
+    let mut long = stock.bundle("one");
+    long["annotations"] = json!({"x": "x".repeat(usize::try_from(REFERRER_SIZE_MAX).unwrap())});
+    stock.add(BUNDLE, &long, &["one"]);
+    let (found, _server) = stock.find(ReferrersSource::Api).await;
+    assert_kind!(found.obstacles[0], FetchErrorKind::TooLarge { max: REFERRER_SIZE_MAX, .. });
 }
 
 #[tokio::test]

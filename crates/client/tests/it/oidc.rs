@@ -132,7 +132,7 @@ async fn the_jobs_token_goes_to_its_endpoint_only() {
 #[tokio::test]
 async fn without_a_token_the_reason_says_what_to_do() {
     let error = find(&environment(&[])).await.unwrap_err();
-    assert!(matches!(error, TokenError::None));
+    assert!(matches!(error, TokenError::Absent));
     assert!(error.hint().unwrap().contains("SIGSTORE_ID_TOKEN"));
     let error = find(&environment(&[("GITHUB_ACTIONS", "true")])).await.unwrap_err();
     assert!(matches!(error, TokenError::NotPermitted));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use client::documents::{FetchDocumentError, fetch_document};
 use client::error::Away;
-use client::{Authorities, FetchError, FetchErrorKind, Http, HttpOptions};
+use client::{FetchError, FetchErrorKind, Http, HttpOptions, TlsTrust};
 use crypto::KeyKind;
 use testkit::Key;
 use testkit::certificate::{CertificateDraft, ExtensionDraft, dns};
@@ -94,8 +94,8 @@ impl Drop for TlsServer {
     }
 }
 
-async fn fetch(authorities: Authorities, url: &str) -> Result<Vec<u8>, FetchError> {
-    let http = Http::new(HttpOptions { authorities, ..options() }).unwrap();
+async fn fetch(tls_trust: TlsTrust, url: &str) -> Result<Vec<u8>, FetchError> {
+    let http = Http::new(HttpOptions { tls_trust, ..options() }).unwrap();
     match fetch_document(&http, &url.parse().unwrap(), 100, ample()).await {
         Ok(document) => Ok(document),
         Err(FetchDocumentError::Fetch(error)) => Err(error),
@@ -110,11 +110,11 @@ async fn a_known_authority_vouches_for_the_host() {
     let ours = Authority::named("ours");
     let server = TlsServer::start(&ours, "localhost", REPLY.to_owned()).await;
     let url = format!("https://localhost:{}/x", server.port);
-    for authorities in [
-        Authorities::Only(vec![ours.certificate.clone()]),
-        Authorities::SystemAnd(vec![ours.certificate.clone()]),
+    for tls_trust in [
+        TlsTrust::Only(vec![ours.certificate.clone()]),
+        TlsTrust::SystemAnd(vec![ours.certificate.clone()]),
     ] {
-        assert_eq!(fetch(authorities, &url).await.unwrap(), b"{}");
+        assert_eq!(fetch(tls_trust, &url).await.unwrap(), b"{}");
     }
 }
 
@@ -123,10 +123,10 @@ async fn anything_else_is_not_secure() {
     let (ours, theirs) = (Authority::named("ours"), Authority::named("theirs"));
     let server = TlsServer::start(&ours, "localhost", REPLY.to_owned()).await;
     let elsewhere = TlsServer::start(&ours, "registry.example", REPLY.to_owned()).await;
-    let only = |authority: &Authority| Authorities::Only(vec![authority.certificate.clone()]);
+    let only = |authority: &Authority| TlsTrust::Only(vec![authority.certificate.clone()]);
     let url = |port: u16| format!("https://localhost:{port}/x");
     let unknown = fetch(only(&theirs), &url(server.port)).await;
-    let system = fetch(Authorities::System, &url(server.port)).await;
+    let system = fetch(TlsTrust::System, &url(server.port)).await;
     let wrong_host = fetch(only(&ours), &url(elsewhere.port)).await;
     let wrong_name = fetch(only(&ours), &format!("https://127.0.0.1:{}/x", server.port)).await;
     for outcome in [unknown, system, wrong_host, wrong_name] {
@@ -147,7 +147,7 @@ async fn plain_http_is_not_https() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         stream
     };
-    let (fetched, _stream) = tokio::join!(fetch(Authorities::System, &url), answer);
+    let (fetched, _stream) = tokio::join!(fetch(TlsTrust::System, &url), answer);
     assert_kind!(fetched.unwrap_err(), FetchErrorKind::Tls(_));
 }
 
@@ -162,13 +162,13 @@ async fn https_is_not_left_for_http() {
     );
     let server = TlsServer::start(&ours, "localhost", reply).await;
     let url = format!("https://localhost:{}/x", server.port);
-    let error = fetch(Authorities::Only(vec![ours.certificate]), &url).await.unwrap_err();
+    let error = fetch(TlsTrust::Only(vec![ours.certificate]), &url).await.unwrap_err();
     assert_kind!(error, FetchErrorKind::RedirectedAway { reason: Away::PlainHttp, .. });
     assert_eq!(plain.lines(), [""; 0]);
 }
 
 #[test]
 fn an_authority_that_is_no_certificate_is_refused() {
-    let authorities = Authorities::Only(vec![b"no certificate".to_vec()]);
-    Http::new(HttpOptions { authorities, ..options() }).unwrap_err();
+    let tls_trust = TlsTrust::Only(vec![b"no certificate".to_vec()]);
+    Http::new(HttpOptions { tls_trust, ..options() }).unwrap_err();
 }

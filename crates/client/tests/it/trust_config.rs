@@ -111,7 +111,7 @@ fn windows_include_their_ends() {
         assert_eq!(at(time).unwrap().len(), 1, "{time}");
     }
     for time in ["2024-12-31T23:59:59Z", "2026-01-01T00:00:00Z"] {
-        assert!(matches!(at(time), Err(SelectError::None { listed: 1, .. })), "{time}");
+        assert!(matches!(at(time), Err(SelectError::NoneValid { listed: 1, .. })), "{time}");
     }
 }
 
@@ -121,12 +121,12 @@ fn absent_is_not_expired() {
     let empty = parse(&config(json!({"rekorTlogUrls": [], "tsaUrls": null, "caUrls": []})));
     assert!(empty.logs(&BOTH, now()).unwrap().is_empty());
     assert!(empty.timestamp_authorities(now()).unwrap().is_empty());
-    assert!(matches!(empty.authority(now()), Err(SelectError::None { listed: 0, .. })));
+    assert!(matches!(empty.authority(now()), Err(SelectError::NoneValid { listed: 0, .. })));
     let over = json!([service("x", 1, "a", 2024, Some(2025))]);
     let expired = parse(&config(json!({"tsaUrls": over, "caUrls": over, "oidcUrls": over})));
-    assert!(matches!(expired.timestamp_authorities(now()), Err(SelectError::None { .. })));
-    assert!(matches!(expired.authority(now()), Err(SelectError::None { .. })));
-    assert!(matches!(expired.identity_provider(now()), Err(SelectError::None { .. })));
+    assert!(matches!(expired.timestamp_authorities(now()), Err(SelectError::NoneValid { .. })));
+    assert!(matches!(expired.authority(now()), Err(SelectError::NoneValid { .. })));
+    assert!(matches!(expired.identity_provider(now()), Err(SelectError::NoneValid { .. })));
 }
 
 #[test]
