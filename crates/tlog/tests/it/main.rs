@@ -12,6 +12,7 @@ mod naive;
 mod posix;
 mod refusals;
 mod simulation;
+mod syscalls;
 mod tiles;
 mod tree;
 mod world;
