@@ -5,6 +5,7 @@
 //! `stamp` say which extensions there are.
 
 pub mod chain;
+pub mod server;
 
 use const_oid::ObjectIdentifier;
 use crypto::{BadSignature, HashAlgorithm, KeyKind, Message, PublicKey, Scheme, SignError, Signer};
@@ -28,6 +29,7 @@ pub(crate) const SUBJECT_KEY_ID: ObjectIdentifier = oid("2.5.29.14");
 pub(crate) const AUTHORITY_KEY_ID: ObjectIdentifier = oid("2.5.29.35");
 pub(crate) const SUBJECT_ALTERNATIVE_NAME: ObjectIdentifier = oid("2.5.29.17");
 pub(crate) const CODE_SIGNING: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.3");
+pub(crate) const SERVER_AUTHENTICATION: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.1");
 pub(crate) const TIME_STAMPING: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.8");
 
 const ECDSA_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use authority::certificate::server::create_server_chain;
 use authority::stamp::TimestampRequest;
-use crypto::{KeyKind, KeyPair};
+use crypto::{KeyKind, KeyPair, Signer};
 use evidence::{Certificate, UnixTime};
 use futures::executor::block_on;
 use tempfile::TempDir;
@@ -80,6 +81,32 @@ fn openssl_verifies_our_certificates() {
         let (_, text) = openssl.run(&["x509", "-in", "@leaf.pem", "-noout", "-text"]);
         assert!(text.contains("CT Precertificate SCTs"), "{text}");
         assert!(text.contains("X509v3 Subject Alternative Name: critical"), "{text}");
+    }
+}
+
+#[test]
+fn openssl_verifies_a_server_of_its_own_address() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    for (address, other) in [("127.0.0.1", "127.0.0.2"), ("::1", "::2")] {
+        let root = KeyPair::generate(KeyKind::EcdsaP256).unwrap();
+        let server = KeyPair::generate(KeyKind::EcdsaP256).unwrap();
+        let serials = [serial(1), serial(2)];
+        let chain =
+            create_server_chain(&root, &server, address.parse().unwrap(), "Shop", serials, NOW)
+                .unwrap();
+        assert_eq!(chain[0].public_key(), server.public_key());
+        openssl.file("server.pem", chain[0].to_pem());
+        openssl.file("root.pem", pem(&chain[1..]));
+        let verify = |purpose, address| {
+            let time = NOW.plus_seconds(1).seconds().to_string();
+            let common = ["verify", "-x509_strict", "-attime", &time, "-CAfile", "@root.pem"];
+            let asked = ["-purpose", purpose, "-verify_ip", address, "@server.pem"];
+            openssl.run(&[&common[..], &asked].concat())
+        };
+        let (verified, text) = verify("sslserver", address);
+        assert!(verified, "{text}");
+        assert!(!verify("sslserver", other).0, "it is for another address");
+        assert!(!verify("sslclient", address).0, "it is for servers");
     }
 }
 
