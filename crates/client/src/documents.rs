@@ -1,12 +1,15 @@
-//! Public documents, such as the key sets of identity providers: read from exactly the URL given.
+//! JSON documents of services that need no login, such as the key sets of identity providers: from
+//! exactly the URL given.
 
-use reqwest::Url;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Url};
 
 use crate::address::{self, BadUrl};
 use crate::deadline::Deadline;
 use crate::error::FetchError;
 use crate::http::{Http, Redirects, Request};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why a document is not there.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +34,27 @@ pub async fn fetch_document(
     deadline: Deadline,
 ) -> Result<Vec<u8>, FetchDocumentError> {
     address::check(url)?;
-    let request = Request::get(url.clone(), "a document", size_max)
-        .redirected(Redirects::Refuse)
-        .header(ACCEPT, HeaderValue::from_static("application/json"));
+    let request = Request::get(url.clone(), "a document", size_max).redirected(Redirects::Refuse);
+    Ok(http.send(&request.header(ACCEPT, JSON), deadline).await?.wanted(&[200])?.body)
+}
+
+/// Sends a JSON document, once, and reads the one of at most `size_max` bytes that answers it. No
+/// redirection is followed and no credentials are sent.
+///
+/// # Errors
+/// As [`fetch_document`].
+pub async fn post_document(
+    http: &Http,
+    url: &Url,
+    document: Vec<u8>,
+    size_max: u64,
+    deadline: Deadline,
+) -> Result<Vec<u8>, FetchDocumentError> {
+    address::check(url)?;
+    let request = Request::new(Method::POST, url.clone())
+        .wanting("an answer", size_max)
+        .header(ACCEPT, JSON)
+        .header(CONTENT_TYPE, JSON)
+        .body(document);
     Ok(http.send(&request, deadline).await?.wanted(&[200])?.body)
 }
