@@ -10,7 +10,8 @@ use crate::certificate::{Certificate, ParseCertificateError};
 use crate::digest::Digest;
 use crate::entry::{LogEntry, ParseEntryError};
 use crate::envelope::Envelope;
-use crate::proto_json::{self, Bounded};
+use crate::json;
+use crate::proto_json::Bounded;
 
 /// Longest bundle read, in bytes. Attestations hold whole SBOMs, twice as large in base64.
 pub const BUNDLE_SIZE_MAX: usize = 32 * 1024 * 1024;
@@ -161,8 +162,7 @@ impl Evidence {
         if json.len() > BUNDLE_SIZE_MAX {
             return Err(ParseBundleError::TooLong { found: json.len() });
         }
-        let bundle: wire::Bundle = serde_json::from_slice(json)
-            .map_err(|error| ParseBundleError::Json(proto_json::explain(&error)))?;
+        let bundle: wire::Bundle = json::parse(json).map_err(ParseBundleError::Json)?;
         bundle.parse()
     }
 

@@ -12,10 +12,10 @@ use crypto::merkle::{NodeHash, PROOF_HASHES_MAX};
 use serde::Deserialize;
 
 use crate::certificate::{CERTIFICATE_SIZE_MAX, ParseCertificateError};
+use crate::json;
 use crate::key_details::{KeyDetails, KeyDetailsError};
 use crate::note::ParseNoteError;
 use crate::number::{LeafIndex, TreeSize, UnixTime};
-use crate::proto_json;
 
 /// Longest leaf read, in bytes: what fits in one C2SP entry bundle's 16-bit length.
 pub const BODY_SIZE_MAX: usize = 65_535;
@@ -327,7 +327,7 @@ pub(crate) mod wire_v2 {
 }
 
 pub(crate) fn from_json<'a, T: Deserialize<'a>>(leaf: &'a [u8]) -> Result<T, ParseEntryError> {
-    serde_json::from_slice(leaf).map_err(|error| ParseEntryError::Json(proto_json::explain(&error)))
+    json::parse(leaf).map_err(ParseEntryError::Json)
 }
 
 /// The RFC 8785 form of a leaf, which is what is logged.

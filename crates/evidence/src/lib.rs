@@ -11,6 +11,7 @@ pub mod digest;
 pub mod entry;
 pub mod envelope;
 pub mod image;
+pub mod json;
 pub mod key_details;
 pub mod note;
 pub mod number;

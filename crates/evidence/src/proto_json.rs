@@ -22,6 +22,17 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
 
+impl Base64 {
+    /// Reads either alphabet, with or without padding.
+    ///
+    /// # Errors
+    /// When the text is neither.
+    pub fn decode(text: &str) -> Result<Self, base64::DecodeError> {
+        let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+        engine.decode(text).map(Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
@@ -33,10 +44,7 @@ impl<'de> Deserialize<'de> for Base64 {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
-                let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-                engine
-                    .decode(text)
-                    .map(Base64)
+                Base64::decode(text)
                     .map_err(|_| E::invalid_value(Unexpected::Other("other text"), &self))
             }
         }

@@ -10,7 +10,8 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
-use crate::proto_json::{self, Bounded};
+use crate::json;
+use crate::proto_json::Bounded;
 
 /// `_type` of a v0.1 statement.
 pub const STATEMENT_TYPE_V0_1: &str = "https://in-toto.io/Statement/v0.1";
@@ -102,8 +103,7 @@ impl Statement {
     /// # Errors
     /// When it is no statement of a known version, or says nothing about anything.
     pub fn parse(payload: &[u8]) -> Result<Self, ParseStatementError> {
-        let document: Document = serde_json::from_slice(payload)
-            .map_err(|error| ParseStatementError::Json(proto_json::explain(&error)))?;
+        let document: Document = json::parse(payload).map_err(ParseStatementError::Json)?;
         if ![STATEMENT_TYPE_V1, STATEMENT_TYPE_V0_1].contains(&document.kind.as_str()) {
             let found = document.kind.chars().take(128).collect();
             return Err(ParseStatementError::UnknownType { found });

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Body, InclusionProof, LogEntry, ParseEntryError};
+use crate::json;
 use crate::note::SignedNote;
 use crate::number::{LeafIndex, TreeSize, UnixTime};
-use crate::proto_json::{Base64, Bounded, Int64, explain};
+use crate::proto_json::{Base64, Bounded, Int64};
 use crypto::merkle::{NodeHash, PROOF_HASHES_MAX};
 
 #[derive(Deserialize, Serialize)]
@@ -72,8 +73,7 @@ impl LogEntry {
     /// # Errors
     /// When it is malformed. The caller bounds its size.
     pub fn from_json(json: &[u8]) -> Result<Self, ParseEntryError> {
-        let entry: TransparencyLogEntry =
-            serde_json::from_slice(json).map_err(|error| ParseEntryError::Json(explain(&error)))?;
+        let entry: TransparencyLogEntry = json::parse(json).map_err(ParseEntryError::Json)?;
         entry.parse()
     }
 
