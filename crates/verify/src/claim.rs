@@ -7,6 +7,7 @@ use crypto::{Hash, HashAlgorithm, Message, PublicKey, Scheme};
 use evidence::bundle::Content;
 use evidence::entry::{Body, SignatureV2, Verifier};
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
+use evidence::statement::DigestSet;
 use evidence::{Digest, Envelope, Evidence, Statement};
 use nonempty::NonEmpty;
 
@@ -121,7 +122,7 @@ pub fn verify(
         let wanted = "entries about this signature and this signer".to_owned();
         (wanted, format!("{} of {}", entries.len(), entries.len()))
     });
-    let schemes = schemes(signer.key(), &entries);
+    let schemes = schemes(signer.key(), evidence.signature(), &entries);
     let statement = match &evidence.content {
         Content::Message { digest, signature } => {
             if let Some(stated) = digest {
@@ -154,14 +155,15 @@ pub fn verify(
     Ok(VerifiedClaim { signer, times, entries: entries.into(), digest, statement })
 }
 
-/// The schemes with which this key may have signed: what a v2 entry states, else what the key and
-/// a v1 entry's digest imply.
-fn schemes(key: &PublicKey, entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
+/// The schemes with which this key may have signed: what a v2 entry states about this signature,
+/// else what the key and a v1 entry's digest imply.
+fn schemes(key: &PublicKey, signature: &[u8], entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
     let kind = key.kind();
     let stated = entries.iter().find_map(|entry| match entry.body() {
         Body::HashedRekordV2(record) => Some(record.signature.key_details.scheme()),
         Body::DsseV2(record) => {
-            record.signatures.first().map(|signature| signature.key_details.scheme())
+            let own = record.signatures.iter().find(|recorded| recorded.content == signature);
+            own.map(|recorded| recorded.key_details.scheme())
         }
         Body::HashedRekordV1(record) => {
             Some(Scheme::for_key_and_hash(kind, record.digest.algorithm()))
@@ -227,22 +229,22 @@ fn statement_about(envelope: &Envelope, artifact: &Artifact<'_>) -> Result<State
         return Ok(statement);
     }
     const FOUND_MAX: usize = 4;
-    let found = statement.subjects.iter().take(FOUND_MAX).flat_map(|subject| {
-        subject.digest.iter().take(1).map(|(name, value)| format!("{name}:{value:.128}"))
-    });
+    let digests = statement.subjects.iter().flat_map(|subject| subject.digest.iter());
+    let found = digests.take(FOUND_MAX).map(|(name, value)| format!("{name:.32}:{value:.128}"));
     Err(Refusal::WrongArtifact { wanted: *artifact.digest(), found: found.collect() })
 }
 
 /// Whether a subject names the artifact: at least one digest in a known algorithm, and every such
-/// digest the artifact's. A subject that agrees in one algorithm and contradicts in another is
-/// about no artifact at all.
-fn is_about(subject: &evidence::statement::DigestSet, artifact: &Artifact<'_>) -> bool {
+/// digest the artifact's. A subject that agrees in one algorithm and contradicts in another, or
+/// holds there what is no digest, is about no artifact at all.
+fn is_about(subject: &DigestSet, artifact: &Artifact<'_>) -> bool {
     let mut agreed = 0;
     for digest in &artifact.digests {
-        match subject.get(digest.algorithm()) {
-            Some(found) if found == *digest => agreed += 1,
-            Some(_) => return false,
-            None => {}
+        let algorithm = digest.algorithm();
+        if subject.get(algorithm) == Some(*digest) {
+            agreed += 1;
+        } else if subject.names(algorithm) {
+            return false;
         }
     }
     agreed > 0

@@ -213,10 +213,14 @@ impl Policy {
     ) -> Verdict {
         let mut grounds = Vec::new();
         let mut reasons = Vec::new();
+        let mut hopeless = false;
         for requirement in &self.requirements {
             match requirement.judge(case, now, explanations) {
                 Ok(ground) => grounds.push(ground),
-                Err(refused) => reasons.extend(refused),
+                Err(refused) => {
+                    hopeless |= refused.iter().all(Reason::is_final);
+                    reasons.extend(refused);
+                }
             }
         }
         match NonEmpty::from_vec(reasons) {
@@ -224,11 +228,9 @@ impl Policy {
                 NonEmpty::from_vec(grounds).expect("a policy has at least one requirement"),
             )),
             Some(reasons) => match NonEmpty::collect(case.obstacles.iter().cloned()) {
-                // What was not seen might have met the requirement. What a policy refuses whatever
-                // the evidence, it refuses all the same.
-                Some(obstacles) if !reasons.iter().all(Reason::is_final) => {
-                    Verdict::Unknown(obstacles, reasons.into())
-                }
+                // What was not seen might have met the requirement; but one that no evidence can
+                // meet is refused all the same.
+                Some(obstacles) if !hopeless => Verdict::Unknown(obstacles, reasons.into()),
                 _ => Verdict::Refuse(reasons),
             },
         }
@@ -296,7 +298,12 @@ impl Authority {
             let mut trace =
                 if explanations.is_some() { Trace::recording() } else { Trace::silent() };
             let outcome = match evidence {
-                Ok(evidence) => self.prove(evidence, case.artifact, now, &mut trace),
+                Ok(evidence) => {
+                    trace.passed(Check::Format, || {
+                        ("evidence that can be read".to_owned(), evidence.format.to_string())
+                    });
+                    self.prove(evidence, case.artifact, now, &mut trace)
+                }
                 Err(malformed) => Err(Refusal::Malformed(malformed.clone())),
             };
             if let Err(refusal) = &outcome {
@@ -331,8 +338,7 @@ impl Authority {
         match self {
             Self::Keyless { roots, identities, .. } => {
                 let entries = logged::verify(evidence, roots, trace)?;
-                let entry_list: Vec<_> = entries.iter().cloned().collect();
-                let times = time::observe(evidence, &entry_list, roots, now, trace)?;
+                let times = time::observe(evidence, &entries, roots, now, trace)?;
                 let signer = signer::verify(evidence, &times, roots, trace)?;
                 let claim =
                     claim::verify(evidence, signer, entries, times.into(), artifact, trace)?;
@@ -341,8 +347,7 @@ impl Authority {
             }
             Self::Key { roots, key, .. } => {
                 let entries = logged::verify(evidence, roots, trace)?;
-                let entry_list: Vec<_> = entries.iter().cloned().collect();
-                let times = time::observe_any(evidence, &entry_list, roots, now, trace)?;
+                let times = time::observe_any(evidence, &entries, roots, now, trace)?;
                 let signer = signer::pin(evidence, key, trace)?;
                 claim::verify(evidence, signer, entries, times, artifact, trace)
             }
