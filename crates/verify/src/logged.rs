@@ -12,7 +12,8 @@ use nonempty::NonEmpty;
 
 use crate::check::Check;
 use crate::explain::Trace;
-use crate::refusal::Refusal;
+use crate::refusal::{Observers, Refusal};
+use crate::threshold::check_threshold;
 use crate::trust_root::{Log, TrustRoot, Window};
 
 /// A leaf proven under a checkpoint signed by a log of the trust root, or promised by that log
@@ -27,6 +28,8 @@ pub struct VerifiedEntry {
     log_index: u64,
     promised_time: Option<UnixTime>,
     log_window: Window,
+    /// SubjectPublicKeyInfo of the log's key: what makes two logs two.
+    log_key: Vec<u8>,
 }
 
 impl VerifiedEntry {
@@ -42,7 +45,8 @@ impl VerifiedEntry {
         &self.log_id
     }
 
-    /// The entry's number in the log.
+    /// The entry's number in the log: as promised, which in v1 counts over all shards, else its
+    /// proven position in the tree. What the bundle says beside them is nobody's word.
     #[must_use]
     pub fn log_index(&self) -> u64 {
         self.log_index
@@ -58,13 +62,19 @@ impl VerifiedEntry {
     pub(crate) fn log_window(&self) -> Window {
         self.log_window
     }
+
+    /// SubjectPublicKeyInfo of the log's key.
+    pub(crate) fn log_key(&self) -> &[u8] {
+        &self.log_key
+    }
 }
 
 /// Proves every entry of the evidence. All must hold: an entry that does not is a contradiction,
 /// never something to pass over.
 ///
 /// # Errors
-/// When there is no entry, or one of them does not hold.
+/// When there is no entry, one of them does not hold, or they are of fewer logs than the trust root
+/// demands.
 pub fn verify(
     evidence: &Evidence,
     roots: &TrustRoot,
@@ -76,7 +86,10 @@ pub fn verify(
         .enumerate()
         .map(|(index, entry)| verify_entry(index, entry, evidence.format, roots, trace))
         .collect::<Result<Vec<_>, _>>()?;
-    NonEmpty::from_vec(entries).ok_or(Refusal::NotLogged)
+    let entries = NonEmpty::from_vec(entries).ok_or(Refusal::NotLogged)?;
+    let keys = entries.iter().map(VerifiedEntry::log_key);
+    check_threshold(Observers::Logs, roots.thresholds.logs, keys)?;
+    Ok(entries)
 }
 
 fn verify_entry(
@@ -102,12 +115,17 @@ fn verify_entry(
     if !proven && !promise_suffices {
         return Err(Refusal::NoProof { index, format });
     }
+    let log_index = match (promised_time, &entry.proof) {
+        (None, Some(proof)) => proof.leaf_index.0,
+        _ => entry.log_index,
+    };
     Ok(VerifiedEntry {
         body: entry.body.clone(),
         log_id: entry.log_id.clone(),
-        log_index: entry.log_index,
+        log_index,
         promised_time,
         log_window: log.window,
+        log_key: log.key.spki_der().to_vec(),
     })
 }
 
@@ -158,8 +176,8 @@ fn verify_proof(
     if checkpoint.size != *tree_size || checkpoint.root != *root {
         return Err(Refusal::CheckpointMismatch {
             index,
-            wanted: checkpoint.size,
-            found: *tree_size,
+            wanted: (checkpoint.size, checkpoint.root),
+            found: (*tree_size, *root),
         });
     }
     trace.passed(Check::LogInclusion, || {

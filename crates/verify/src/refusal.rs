@@ -1,5 +1,9 @@
 //! Refusals: why one piece of evidence does not prove what was wanted, check by check.
 
+use std::num::NonZeroU8;
+
+use crypto::merkle::NodeHash;
+use crypto::{Hash, HashAlgorithm};
 use evidence::bundle::{Format, ParseBundleError};
 use evidence::certificate::FulcioExtension;
 use evidence::certificate::sct::ParseSctError;
@@ -10,6 +14,27 @@ use evidence::{Digest, LeafIndex, TreeSize, UnixTime};
 use crate::chain::BadChain;
 use crate::check::Check;
 use crate::trust_root::Window;
+
+/// Kinds of observers that a trust root counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observers {
+    /// Transparency logs.
+    Logs,
+    /// Logs and timestamp authorities that say when.
+    Times,
+    /// CT logs.
+    CertificateLogs,
+}
+
+impl std::fmt::Display for Observers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Logs => "independent logs that hold the signature",
+            Self::Times => "independent observers that say when it was made",
+            Self::CertificateLogs => "independent CT logs that promised the certificate",
+        })
+    }
+}
 
 /// Why evidence does not prove what was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,10 +116,10 @@ pub enum Refusal {
     CheckpointMismatch {
         /// Position of the entry, counted from 0.
         index: usize,
-        /// Size in the checkpoint.
-        wanted: TreeSize,
-        /// Size in the proof.
-        found: TreeSize,
+        /// Size and root hash in the checkpoint.
+        wanted: (TreeSize, NodeHash),
+        /// Size and root hash in the proof.
+        found: (TreeSize, NodeHash),
     },
     /// The proof does not lead to the root.
     #[error("the inclusion proof of log entry {index} does not hold")]
@@ -105,6 +130,17 @@ pub enum Refusal {
         leaf: LeafIndex,
         /// What is wrong.
         problem: crypto::merkle::BadProof,
+    },
+
+    /// Fewer observers than the trust root demands.
+    #[error("wanted {wanted} {observers}, found {found}")]
+    TooFewObservers {
+        /// Of which kind.
+        observers: Observers,
+        /// How many are demanded.
+        wanted: NonZeroU8,
+        /// How many different ones agreed.
+        found: usize,
     },
 
     /// A timestamp that does not parse.
@@ -315,6 +351,11 @@ impl Refusal {
             | Self::BadCheckpointSignature { .. }
             | Self::CheckpointMismatch { .. }
             | Self::BadInclusionProof { .. } => Check::LogInclusion,
+            Self::TooFewObservers { observers, .. } => match observers {
+                Observers::Logs => Check::LogInclusion,
+                Observers::Times => Check::Time,
+                Observers::CertificateLogs => Check::CertificateTransparency,
+            },
             Self::MalformedTimestamp { .. }
             | Self::TimestampImprint { .. }
             | Self::InconsistentTimestamp { .. }
@@ -372,7 +413,15 @@ impl Refusal {
             | Self::NotValidAtTime { time, window, .. } => text(window, time),
             Self::WrongOrigin { wanted, found, .. } => text(wanted, found),
             Self::CheckpointMismatch { wanted, found, .. } => {
-                text(&format_args!("{wanted} leaves"), &format_args!("{found} leaves"))
+                let tree = |(size, root): &(TreeSize, NodeHash)| {
+                    let root = Hash::from_bytes(HashAlgorithm::Sha256, root);
+                    let root = root.expect("a node's hash has the length of SHA-256");
+                    format!("{size} leaves with root hash {}", Digest::from(root))
+                };
+                text(&tree(wanted), &tree(found))
+            }
+            Self::TooFewObservers { observers, wanted, found } => {
+                text(&format_args!("{wanted} {observers}"), found)
             }
             Self::UnknownLog { log_id, .. } => {
                 text(&"a log of the trust root", &format_args!("log {log_id}"))

@@ -12,9 +12,10 @@ use nonempty::NonEmpty;
 
 use crate::check::Check;
 use crate::explain::Trace;
-use crate::refusal::Refusal;
+use crate::refusal::{Observers, Refusal};
+use crate::threshold::check_threshold;
 use crate::time::{VerifiedTime, window_of};
-use crate::trust_root::{CertificateAuthority, TrustRoot};
+use crate::trust_root::{CertificateAuthority, Log, TrustRoot};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
 /// a trusted CT log to publish it; or the holder of a key that the operator pinned.
@@ -172,31 +173,31 @@ fn verify_certificate_timestamps(
     }
     let tbs = certificate.tbs_without(SCT_LIST).map_err(|_| Refusal::BadCertificateTimestamp)?;
     let issuer_key_hash = authority.chain.issuing().public_key().id();
-    let mut proven = 0;
+    let mut proven = Vec::new();
     for timestamp in &timestamps {
         // A log that is not known proves nothing; one that is known must have signed.
-        if verify_certificate_timestamp(timestamp, &issuer_key_hash, &tbs, roots)? {
-            proven += 1;
-        }
+        proven.extend(verify_certificate_timestamp(timestamp, &issuer_key_hash, &tbs, roots)?);
     }
-    if proven == 0 {
+    if proven.is_empty() {
         return Err(Refusal::NoCertificateTimestamp { found: timestamps.len() });
     }
+    let keys = proven.iter().map(|log| log.key.spki_der());
+    check_threshold(Observers::CertificateLogs, roots.thresholds.certificate_logs, keys)?;
     trace.passed(Check::CertificateTransparency, || {
-        ("the promise of a trusted CT log".to_owned(), format!("{proven} of {}", timestamps.len()))
+        let found = format!("{} of {}", proven.len(), timestamps.len());
+        ("the promise of a trusted CT log".to_owned(), found)
     });
     Ok(())
 }
 
-/// Whether a trusted log made the promise; `false` if the log is not known.
-fn verify_certificate_timestamp(
+/// The trusted log that made the promise; `None` if the log is not known.
+fn verify_certificate_timestamp<'r>(
     timestamp: &SignedCertificateTimestamp,
     issuer_key_hash: &[u8; 32],
     tbs: &[u8],
-    roots: &TrustRoot,
-) -> Result<bool, Refusal> {
-    let known: Vec<_> =
-        roots.certificate_logs.iter().filter(|log| log.id == timestamp.log_id).collect();
+    roots: &'r TrustRoot,
+) -> Result<Option<&'r Log>, Refusal> {
+    let known = roots.certificate_logs.iter().filter(|log| log.id == timestamp.log_id);
     let data = timestamp.signed_data(issuer_key_hash, tbs)?;
     let mut refusal = None;
     for log in known {
@@ -207,10 +208,10 @@ fn verify_certificate_timestamp(
             let window = log.window;
             refusal = Some(Refusal::CtLogKeyNotValid { time: timestamp.time, window });
         } else {
-            return Ok(true);
+            return Ok(Some(log));
         }
     }
-    refusal.map_or(Ok(false), Err)
+    refusal.map_or(Ok(None), Err)
 }
 
 fn identify(certificate: &Certificate) -> Result<VerifiedSigner, Refusal> {

@@ -3,6 +3,8 @@
 //! A log's promise (Rekor v1) or an RFC 3161 timestamp over the signature (RFC 3161 §2.4.2,
 //! RFC 5652 §5.4, RFC 5816). A time that nobody signed is no time.
 
+use std::num::NonZeroU8;
+
 use crypto::{Hash, Message};
 use evidence::timestamp::{SignerId, Timestamp};
 use evidence::{Certificate, Evidence, UnixTime};
@@ -12,7 +14,8 @@ use crate::chain::{self, BadChain, Criticality};
 use crate::check::Check;
 use crate::explain::Trace;
 use crate::logged::VerifiedEntry;
-use crate::refusal::Refusal;
+use crate::refusal::{Observers, Refusal};
+use crate::threshold::check_threshold;
 use crate::trust_root::{TimestampAuthority, TrustRoot, Window};
 
 /// How far a trusted clock may be ahead of this machine's, in seconds: machines without good time
@@ -24,6 +27,8 @@ pub const CLOCK_SKEW_MAX_S: i64 = 60;
 pub struct VerifiedTime {
     time: UnixTime,
     observer: Observer,
+    /// SubjectPublicKeyInfo of the key that says so: what makes two observers two.
+    key: Vec<u8>,
 }
 
 /// Who observed a time.
@@ -55,50 +60,66 @@ impl VerifiedTime {
 /// timestamp that claims a trusted authority and does not hold is refused.
 ///
 /// # Errors
-/// When there is no trusted time, one lies in the future or outside a log key's validity, or a
-/// timestamp contradicts itself.
+/// When there is no trusted time, one lies in the future or outside a log key's validity, a
+/// timestamp contradicts itself, or there are fewer than the trust root demands.
 pub fn observe(
     evidence: &Evidence,
-    entries: &[VerifiedEntry],
+    entries: &NonEmpty<VerifiedEntry>,
     roots: &TrustRoot,
     now: UnixTime,
     trace: &mut Trace,
 ) -> Result<NonEmpty<VerifiedTime>, Refusal> {
-    let times = gather(evidence, entries, roots, trace)?;
-    let times = NonEmpty::from_vec(times.0).ok_or(times.1.unwrap_or(Refusal::NoTrustedTime))?;
-    check_times(&times, entries, now)?;
+    let (times, passed_over) = gather(evidence, entries, roots, trace)?;
+    let times = NonEmpty::from_vec(times).ok_or(passed_over.unwrap_or(Refusal::NoTrustedTime))?;
+    check_times(&times, entries, roots, now, trace)?;
     Ok(times)
 }
 
 /// As [`observe`], where no time at all is in order: for a pinned key, which has no validity of
-/// its own. What times there are must still hold.
+/// its own. What times there are must still hold, and reach a threshold of more than one.
 ///
 /// # Errors
-/// When one lies in the future or outside a log key's validity, or a timestamp contradicts itself.
+/// When one lies in the future or outside a log key's validity, a timestamp contradicts itself, or
+/// there are fewer than the trust root demands.
 pub fn observe_any(
     evidence: &Evidence,
-    entries: &[VerifiedEntry],
+    entries: &NonEmpty<VerifiedEntry>,
     roots: &TrustRoot,
     now: UnixTime,
     trace: &mut Trace,
 ) -> Result<Vec<VerifiedTime>, Refusal> {
     let (times, _) = gather(evidence, entries, roots, trace)?;
-    if let Some(times) = NonEmpty::collect(times.iter().cloned()) {
-        check_times(&times, entries, now)?;
+    match NonEmpty::from_vec(times) {
+        Some(times) => {
+            check_times(&times, entries, roots, now, trace)?;
+            Ok(times.into())
+        }
+        None => {
+            let wanted = roots.thresholds.times;
+            if wanted > NonZeroU8::MIN {
+                let observers = Observers::Times;
+                return Err(Refusal::TooFewObservers { observers, wanted, found: 0 });
+            }
+            trace.skipped(Check::Time, || {
+                ("a trusted time".to_owned(), "none, which a pinned key does not need".to_owned())
+            });
+            Ok(Vec::new())
+        }
     }
-    Ok(times)
 }
 
 /// The times, and why a timestamp was passed over, if one was.
 fn gather(
     evidence: &Evidence,
-    entries: &[VerifiedEntry],
+    entries: &NonEmpty<VerifiedEntry>,
     roots: &TrustRoot,
     trace: &mut Trace,
 ) -> Result<(Vec<VerifiedTime>, Option<Refusal>), Refusal> {
-    let promised = entries.iter().filter_map(VerifiedEntry::promised_time);
-    let mut times: Vec<_> =
-        promised.map(|time| VerifiedTime { time, observer: Observer::Log }).collect();
+    let promised = entries.iter().filter_map(|entry| {
+        let key = entry.log_key().to_vec();
+        Some(VerifiedTime { time: entry.promised_time()?, observer: Observer::Log, key })
+    });
+    let mut times: Vec<_> = promised.collect();
     let mut passed_over = None;
     for (index, bytes) in evidence.timestamps.iter().enumerate() {
         match verify_timestamp(index, bytes, evidence.signature(), roots) {
@@ -120,8 +141,10 @@ fn gather(
 
 fn check_times(
     times: &NonEmpty<VerifiedTime>,
-    entries: &[VerifiedEntry],
+    entries: &NonEmpty<VerifiedEntry>,
+    roots: &TrustRoot,
     now: UnixTime,
+    trace: &mut Trace,
 ) -> Result<(), Refusal> {
     for VerifiedTime { time, .. } in times {
         if *time > now.plus_seconds(CLOCK_SKEW_MAX_S) {
@@ -135,6 +158,12 @@ fn check_times(
             }
         }
     }
+    let keys = times.iter().map(|time| time.key.as_slice());
+    check_threshold(Observers::Times, roots.thresholds.times, keys)?;
+    trace.passed(Check::Time, || {
+        let found: Vec<_> = times.iter().map(|time| time.time.to_string()).collect();
+        ("a trusted time, none of them in the future".to_owned(), found.join(", "))
+    });
     Ok(())
 }
 
@@ -162,7 +191,8 @@ fn verify_timestamp(
         match verify_under(index, &timestamp, &signer, authority) {
             Ok(()) => {
                 let observer = Observer::TimestampAuthority(authority.uri.clone());
-                return Ok(VerifiedTime { time, observer });
+                let key = signer.public_key().spki_der().to_vec();
+                return Ok(VerifiedTime { time, observer, key });
             }
             Err(why) => refusal = why,
         }

@@ -6,6 +6,8 @@
 
 mod wire;
 
+use std::num::NonZeroU8;
+
 use crypto::{PublicKey, Scheme};
 use evidence::key_details::KeyDetailsError;
 use evidence::{Certificate, UnixTime};
@@ -27,7 +29,28 @@ pub struct TrustRoot {
     pub(crate) certificate_logs: Vec<Log>,
     pub(crate) logs: Vec<Log>,
     pub(crate) timestamp_authorities: Vec<TimestampAuthority>,
+    pub(crate) thresholds: Thresholds,
+    json_digest: [u8; 32],
     digest: [u8; 32],
+}
+
+/// How many observers of each kind must agree. Counted over distinct keys: what one key says twice,
+/// or under two names, it has said once. None at all can never be enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Logs that hold the signature.
+    pub logs: NonZeroU8,
+    /// Observers that say when: logs that promise a time, and timestamp authorities. A pinned key,
+    /// which has no validity of its own, needs one only where more than one is demanded.
+    pub times: NonZeroU8,
+    /// CT logs that promised to publish the signer's certificate.
+    pub certificate_logs: NonZeroU8,
+}
+
+impl Thresholds {
+    /// One of each, which is what a trust root demands unless told otherwise.
+    pub const ONE: Self =
+        Self { logs: NonZeroU8::MIN, times: NonZeroU8::MIN, certificate_logs: NonZeroU8::MIN };
 }
 
 /// A span of time, both ends inclusive. Without an end it lasts.
@@ -169,7 +192,18 @@ impl TrustRoot {
         PUBLIC_GOOD
     }
 
-    /// SHA-256 of the JSON it was pinned from: part of the key under which a verdict is stored.
+    /// The same trust root, demanding that many observers.
+    #[must_use]
+    pub fn demanding(mut self, thresholds: Thresholds) -> Self {
+        let Thresholds { logs, times, certificate_logs } = thresholds;
+        let counts = [logs.get(), times.get(), certificate_logs.get()];
+        self.digest = crypto::sha256(&[&self.json_digest[..], &counts].concat());
+        self.thresholds = thresholds;
+        self
+    }
+
+    /// Identifies the JSON it was pinned from and what it demands: part of the key under which a
+    /// verdict is stored. SHA-256 of that JSON, unless [`TrustRoot::demanding`] made it.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest

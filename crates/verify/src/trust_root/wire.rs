@@ -3,11 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evidence::key_details::{KeyDetails, KeyDetailsError};
-use evidence::{Certificate, UnixTime};
+use evidence::{Certificate, UnixTime, json};
 use serde::Deserialize;
 
 use super::{
-    CertificateAuthority, Log, MEMBERS_MAX, ParseTrustRootError, TRUST_ROOT_SIZE_MAX,
+    CertificateAuthority, Log, MEMBERS_MAX, ParseTrustRootError, TRUST_ROOT_SIZE_MAX, Thresholds,
     TimestampAuthority, TrustRoot, Window,
 };
 use crate::chain::BadChain;
@@ -105,12 +105,12 @@ pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
     if json.len() > TRUST_ROOT_SIZE_MAX {
         return Err(ParseTrustRootError::TooLong { found: json.len() });
     }
-    let document: Document = serde_json::from_slice(json)
-        .map_err(|error| ParseTrustRootError::Json(format!("{error:.160}")))?;
+    let document: Document = json::parse(json).map_err(ParseTrustRootError::Json)?;
     if !MEDIA_TYPES.contains(&document.media_type.as_str()) {
         let found = document.media_type.chars().take(128).collect();
         return Err(ParseTrustRootError::UnknownMediaType { found });
     }
+    let digest = crypto::sha256(json);
     Ok(TrustRoot {
         logs: logs("transparency log", document.tlogs)?,
         certificate_logs: logs("CT log", document.ctlogs)?,
@@ -134,7 +134,9 @@ pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
                     .map_err(|source| place.chain(source))
             },
         )?,
-        digest: crypto::sha256(json),
+        thresholds: Thresholds::ONE,
+        json_digest: digest,
+        digest,
     })
 }
 
