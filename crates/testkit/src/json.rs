@@ -97,7 +97,7 @@ pub struct Wrong {
 /// The document with every field in turn absent, null, empty, of each wrong type, and oversize.
 #[must_use]
 pub fn every_field_wrong(document: &Value) -> Vec<Wrong> {
-    const OVERSIZE: usize = 300_000;
+    const OVERSIZE: usize = 70_000;
     let mut pointers = Vec::new();
     walk(document, String::new(), &mut pointers);
     let mut all = Vec::new();
@@ -119,7 +119,7 @@ pub fn every_field_wrong(document: &Value) -> Vec<Wrong> {
             ("a list", Value::from(vec![Value::Null])),
             ("an object", serde_json::json!({"unknown": []})),
             ("an oversize text", Value::from(huge)),
-            ("an oversize list", Value::from(vec![found.clone(); 1100])),
+            ("an oversize list", Value::from(vec![Value::Null; 1_100])),
             ("a huge number", Value::from(u64::MAX)),
         ];
         for (how, replacement) in replacements {

@@ -1,8 +1,9 @@
 //! Judges a sealed scene the way every caller does, and says what came out.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use evidence::{Evidence, UnixTime};
+use testkit::mutants::{self, Mutant};
 use testkit::{Scene, Sealed, Signer};
 use verify::{
     Artifact, Authority, Case, Explanation, Ground, IdentityPattern, NonEmpty, Pattern, Piece,
@@ -79,6 +80,24 @@ pub(crate) fn prove_sealed(scene: &Scene, sealed: &Sealed) -> Result<VerifiedCla
 pub(crate) fn prove(scene: &Scene) -> Result<VerifiedClaim, Refusal> {
     prove_sealed(scene, &scene.seal())
 }
+
+/// A mutant with what came of it.
+pub(crate) struct Judged {
+    pub(crate) mutant: Mutant,
+    pub(crate) outcome: Result<VerifiedClaim, Refusal>,
+    pub(crate) explanation: Explanation,
+}
+
+/// Every mutant, judged once for all the tests that look at it.
+pub(crate) static JUDGED: LazyLock<Vec<Judged>> = LazyLock::new(|| {
+    let judge = |mutant: Mutant| {
+        let sealed = mutant.scene.seal();
+        let artifact = Artifact::from_bytes(&sealed.artifact);
+        let (outcome, explanation) = explain_about(&mutant.scene, &sealed, &artifact);
+        Judged { mutant, outcome, explanation }
+    };
+    mutants::all().into_iter().map(judge).collect()
+});
 
 /// A refusal's variant, by name.
 pub(crate) fn variant(refusal: &Refusal) -> String {

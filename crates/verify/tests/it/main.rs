@@ -8,7 +8,13 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod claims;
+mod explained;
+mod fields;
 mod guards;
 mod judging;
 mod recorded_bundles;
+mod refusals;
+mod swapped;
 mod trust_root;
+mod verdicts;

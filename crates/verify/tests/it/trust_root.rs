@@ -48,3 +48,25 @@ fn details_of_another_kind_of_key_are_refused() {
     let refused = with("PKIX_ED25519", "PKIX_ECDSA_P256_SHA_256");
     assert!(matches!(refused, Err(ParseTrustRootError::Key { .. })), "{refused:?}");
 }
+
+#[test]
+fn trust_roots_that_do_not_hold_together_are_refused() {
+    for (name, root) in testkit::untrusted::all() {
+        let outcome = TrustRoot::pin(root.to_string().as_bytes());
+        assert!(outcome.is_err(), "{name} was taken");
+    }
+    let instance = testkit::Instance::default();
+    let right = instance.trust_root(&instance.issue());
+    TrustRoot::pin(right.to_string().as_bytes()).unwrap();
+}
+
+#[test]
+fn a_trust_root_is_bounded() {
+    let json = TrustRoot::public_good_json();
+    let mut fits = json.to_vec();
+    fits.resize(verify::trust_root::TRUST_ROOT_SIZE_MAX, b' ');
+    TrustRoot::pin(&fits).unwrap();
+    fits.push(b' ');
+    let found = fits.len();
+    assert_eq!(TrustRoot::pin(&fits).unwrap_err(), ParseTrustRootError::TooLong { found });
+}
