@@ -130,11 +130,12 @@ impl Registry {
             let kind = FetchErrorKind::TooMany { what: "referrers to open", max: OPENED_MAX };
             found.obstacles.push(FetchError::new(self.attempt(image, subject), kind));
         }
-        let room = AtomicU64::new(BUNDLES_SIZE_MAX);
-        let opened: Vec<(Digest, Opened)> = futures::stream::iter(&candidates)
-            .map(|candidate| async {
-                let manifest = candidate.digest;
-                (manifest, self.open(image, subject, &manifest, source, &room, deadline).await)
+        let room = &AtomicU64::new(BUNDLES_SIZE_MAX);
+        // Digests, not borrowed descriptors: else nobody can show that this future may be sent.
+        let manifests = candidates.into_iter().map(|candidate| candidate.digest);
+        let opened: Vec<(Digest, Opened)> = futures::stream::iter(manifests)
+            .map(|manifest| async move {
+                (manifest, self.open(image, subject, &manifest, source, room, deadline).await)
             })
             .buffered(CONCURRENT)
             .collect()
