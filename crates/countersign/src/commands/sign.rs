@@ -119,8 +119,9 @@ async fn sign_one(
 }
 
 /// The statement that Cosign v3 signs: the image's digest without a name, and an empty predicate.
+/// The empty name is the same as none in protobuf's JSON, and sigstore-python insists on one.
 fn statement(digest: &Digest, annotations: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut subject = json!({"digest": {digest.algorithm().name(): digest.hex()}});
+    let mut subject = json!({"name": "", "digest": {digest.algorithm().name(): digest.hex()}});
     if !annotations.is_empty() {
         subject["annotations"] = json!(annotations);
     }
