@@ -48,7 +48,7 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.found.iter().enumerate() {
             if index > 0 {
-                f.write_str("\n")?;
+                f.write_str("; ")?;
             }
             problem.fmt(f)?;
         }

@@ -115,7 +115,7 @@ fn says_where() {
                 \x20 - static:\n      action: maybe\n";
     assert_eq!(
         problems(text).to_string(),
-        "line 8: spec.images[1].glob: a glob has letters, digits and `-_:/*.@` only, found `?`\n\
+        "line 8: spec.images[1].glob: a glob has letters, digits and `-_:/*.@` only, found `?`; \
          line 11: spec.authorities[0].static.action: wanted pass or fail, found `maybe`"
     );
 }
