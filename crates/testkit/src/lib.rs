@@ -23,9 +23,11 @@ pub mod merkle;
 pub mod mutants;
 pub mod note;
 pub mod scene;
+pub mod submission;
 pub mod timestamp;
 pub mod untrusted;
 
 pub use instance::Instance;
 pub use key::Key;
 pub use scene::{Content, Entry, Format, Scene, Sealed, Signer};
+pub use submission::Submission;
