@@ -4,6 +4,7 @@
 //! what touches the disk or signs runs on the blocking pool, of bounded size.
 
 mod authority;
+mod body;
 mod error;
 mod files;
 mod health;
@@ -29,6 +30,7 @@ use tower::load_shed::LoadShedLayer;
 use tower::{BoxError, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use body::Room;
 pub(crate) use error::ApiError;
 
 use crate::instance::Instance;
@@ -52,6 +54,8 @@ pub(crate) struct Services {
     pub(crate) instance: Arc<Instance>,
     /// Verifies identity tokens.
     pub(crate) tokens: authority::Tokens,
+    /// Where request bodies go while they are worked on.
+    pub(crate) room: Room,
 }
 
 /// Every route of an instance.

@@ -9,14 +9,16 @@ mod search;
 pub mod v1;
 pub mod v2;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use crypto::{KeyKind, Message, PublicKey, Scheme};
+use std::cell::OnceCell;
+
+use crypto::{BadSignature, Hash, HashAlgorithm, KeyKind, Message, PublicKey, Scheme};
 use evidence::Certificate;
 use evidence::certificate::ParseCertificateError;
 use evidence::entry::dsse::SIGNATURES_MAX;
 use evidence::entry::{Body, ParseEntryError, Verifier};
+use evidence::envelope::pae;
 use evidence::key_details::KeyDetailsError;
+use evidence::proto_json::{Bounded, explain};
 
 use crate::leaf::{Leaf, LeafError};
 
@@ -97,46 +99,85 @@ pub enum Refused {
 }
 
 impl Admitted {
-    fn new(body: Body, canonical: Vec<u8>, keys: Vec<String>) -> Result<Self, Refused> {
-        let keys = keys.iter().take(crate::leaf::SEARCH_KEYS_MAX);
-        let keys = keys.map(|key| crate::SearchKey::of(key));
+    fn new(body: Body, canonical: Vec<u8>, texts: &[String]) -> Result<Self, Refused> {
+        let keys = texts.iter().take(crate::leaf::SEARCH_KEYS_MAX);
+        let keys = keys.map(|text| search::key(text));
         let leaf = Leaf::entry(canonical.clone())?.with_keys(keys)?;
         Ok(Self { body, canonical, leaf })
     }
 }
 
-/// The key that a verifier holds.
-fn key_of(verifier: &Verifier) -> Result<PublicKey, Refused> {
-    match verifier {
-        Verifier::Certificate(der) => Ok(Certificate::parse(der)?.public_key().clone()),
-        Verifier::PublicKey(der) => Ok(PublicKey::from_spki_der(der)?),
+/// What a signature is said to verify with, and the key in it.
+#[derive(Clone, Debug)]
+struct Signatory {
+    verifier: Verifier,
+    key: PublicKey,
+}
+
+impl Signatory {
+    fn parse(verifier: Verifier) -> Result<Self, Refused> {
+        let key = match &verifier {
+            Verifier::Certificate(der) => Certificate::parse(der)?.public_key().clone(),
+            Verifier::PublicKey(der) => PublicKey::from_spki_der(der)?,
+        };
+        Ok(Self { verifier, key })
     }
 }
 
-/// The verifier that made a signature over an envelope's pre-authentication encoding; the first
-/// that fits.
-fn signer_of<'v>(
-    verifiers: &'v [Verifier],
-    pae: &[u8],
-    signature: &[u8],
-    index: usize,
-) -> Result<&'v Verifier, Refused> {
-    for verifier in verifiers {
-        let key = key_of(verifier)?;
-        let verifies = envelope_schemes(key.kind())
-            .iter()
-            .any(|scheme| key.verify(*scheme, Message::Bytes(pae), signature).is_ok());
-        if verifies {
-            return Ok(verifier);
-        }
+/// What an envelope's signatures are over, hashed once for each algorithm: a request may name as
+/// many keys as signatures, each of which is tried with each.
+struct Signed {
+    encoding: Vec<u8>,
+    hashes: [OnceCell<Hash>; 3],
+}
+
+impl Signed {
+    fn new(payload_type: &str, payload: &[u8]) -> Self {
+        Self { encoding: pae(payload_type, payload), hashes: Default::default() }
     }
-    Err(Refused::BadSignature { index })
+
+    fn verify(
+        &self,
+        key: &PublicKey,
+        scheme: Scheme,
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        let message = match scheme.hash() {
+            Some(algorithm) => Message::Hashed(self.hash(algorithm)),
+            None => Message::Bytes(&self.encoding),
+        };
+        key.verify(scheme, message, signature)
+    }
+
+    fn hash(&self, algorithm: HashAlgorithm) -> &Hash {
+        let cell = match algorithm {
+            HashAlgorithm::Sha256 => &self.hashes[0],
+            HashAlgorithm::Sha384 => &self.hashes[1],
+            HashAlgorithm::Sha512 => &self.hashes[2],
+        };
+        cell.get_or_init(|| Hash::of(algorithm, &self.encoding))
+    }
+
+    /// Who made a signature over it: the first whose key fits.
+    fn signer_of<'s>(
+        &self,
+        signatories: &'s [Signatory],
+        signature: &[u8],
+        index: usize,
+    ) -> Result<&'s Verifier, Refused> {
+        let made_it = |signatory: &&Signatory| {
+            let mut schemes = envelope_schemes(signatory.key.kind()).into_iter();
+            schemes.any(|scheme| self.verify(&signatory.key, scheme, signature).is_ok())
+        };
+        let signatory = signatories.iter().find(made_it);
+        signatory.map(|signatory| &signatory.verifier).ok_or(Refused::BadSignature { index })
+    }
 }
 
 /// With which schemes clients sign envelopes: the key's own, and SHA-256 whatever the curve, which
 /// is all that Rekor itself verifies.
 fn envelope_schemes(kind: KeyKind) -> Vec<Scheme> {
-    use crypto::HashAlgorithm::{Sha256, Sha384, Sha512};
+    use HashAlgorithm::{Sha256, Sha384, Sha512};
     let own = match kind {
         KeyKind::EcdsaP384 => Scheme::for_key_and_hash(kind, Sha384),
         KeyKind::EcdsaP521 => Scheme::for_key_and_hash(kind, Sha512),
@@ -151,22 +192,18 @@ fn cut(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// What is wrong with JSON, without more of its content than fits on a line.
 fn malformed(error: &serde_json::Error) -> Refused {
-    Refused::Json(error.to_string().chars().filter(|c| !c.is_control()).take(160).collect())
+    Refused::Json(explain(error))
 }
 
-fn base64_field(text: Option<String>, field: &'static str) -> Result<Vec<u8>, Refused> {
-    let decoded = text.and_then(|text| STANDARD.decode(text).ok());
-    decoded.filter(|bytes| !bytes.is_empty()).ok_or(missing(field, "base64"))
-}
-
-fn bounded(what: &'static str, found: usize) -> Result<(), Refused> {
-    match found {
-        0 => Err(missing(what, "one or more")),
-        1..=SIGNATURES_MAX => Ok(()),
-        _ => Err(Refused::TooMany { what, max: SIGNATURES_MAX }),
-    }
+/// A list of which there must be some, and not too many.
+fn some_of<T>(
+    what: &'static str,
+    list: Option<Bounded<T, SIGNATURES_MAX>>,
+) -> Result<Vec<T>, Refused> {
+    let too_many = |_| Refused::TooMany { what, max: SIGNATURES_MAX };
+    let list = list.unwrap_or_default().within_bound().map_err(too_many)?;
+    if list.is_empty() { Err(missing(what, "one or more")) } else { Ok(list) }
 }
 
 fn missing(field: &'static str, wanted: &'static str) -> Refused {

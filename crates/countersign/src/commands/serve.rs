@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::documents::Documents;
 use crate::exit::{Exit, Failure};
-use crate::http::{self, Services};
+use crate::http::{self, Room, Services};
 use crate::instance::{Instance, Location};
 use crate::{machine, runtime, ui};
 
@@ -96,7 +96,8 @@ impl Serve {
         let client = Http::new(options)
             .map_err(|error| Failure::new(Exit::Failure, "cannot speak HTTP").caused_by(error))?;
         let tokens = TokenVerifier::new(issuers, Documents::new(Arc::new(client)));
-        let services = Arc::new(Services { instance: Arc::clone(&instance), tokens });
+        let services =
+            Arc::new(Services { instance: Arc::clone(&instance), tokens, room: Room::new() });
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
         ui::serve::started(&location, &self.issuer_texts());
 

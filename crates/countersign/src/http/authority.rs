@@ -8,20 +8,23 @@ use std::sync::Arc;
 use ::authority::issue::proof::{Proof, SigningAlgorithm};
 use ::authority::wire::{INVALID_CSR, INVALID_KEY, INVALID_SIGNATURE, INVALID_TOKEN};
 use ::authority::{Applicant, Identity, SerialNumber, TokenVerifier, WireError};
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use evidence::Certificate;
+use evidence::proto_json::Base64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::RequestBody;
 use super::{ApiError, Services};
 use crate::documents::Documents;
+
+/// Longest request read, in bytes: the longest token and certificate signing request that are
+/// read, and what stands around them.
+const REQUEST_SIZE_MAX: usize = 64 * 1024;
 
 /// Verifies identity tokens with keys fetched over HTTP.
 pub(crate) type Tokens = TokenVerifier<Documents>;
@@ -32,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Services>> {
         .route("/api/v2/signingCert", post(issue))
         .route("/api/v2/trustBundle", get(trust_bundle))
         .route("/api/v2/configuration", get(configuration))
+        .layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
 }
 
 #[derive(Deserialize)]
@@ -68,10 +72,10 @@ struct PublicKeyJson {
 async fn issue(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<Json<Value>, ApiError> {
-    let request: SigningRequest = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::invalid(format!("the request is not one: {error}")))?;
+    let request: SigningRequest =
+        serde_json::from_slice(&body).map_err(|error| ApiError::not_json(&error))?;
     let token = token_of(&request, &headers).ok_or_else(|| WireError::invalid(INVALID_TOKEN))?;
     let now = (services.instance.clock)();
     let token = services.tokens.verify(token, now).await.map_err(|error| {
@@ -109,12 +113,19 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn prove(identity: Identity, request: &SigningRequest) -> Result<Applicant, WireError> {
-    let decode =
-        |text: &str, message| STANDARD.decode(text).map_err(|_| WireError::invalid(message));
+    let decode = |text: &str, message| {
+        Base64::decode(text).map(|decoded| decoded.0).map_err(|_| WireError::invalid(message))
+    };
     let key_request = &request.public_key_request;
     let csr = request.certificate_signing_request.as_deref().filter(|text| !text.is_empty());
     let proven = match (key_request, csr) {
-        (_, Some(csr)) => {
+        // They are alternatives of one field in `fulcio.proto`.
+        (Some(_), Some(_)) => {
+            let message =
+                "wanted one of publicKeyRequest and certificateSigningRequest, found both";
+            return Err(WireError::invalid(message));
+        }
+        (None, Some(csr)) => {
             let pem = decode(csr, INVALID_CSR)?;
             Applicant::prove(identity, Proof::Request(&pem), &SigningAlgorithm::ALL)
         }

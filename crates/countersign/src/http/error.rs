@@ -1,4 +1,5 @@
-//! Errors on the wire, as grpc-gateway writes them: `{"code", "message", "details"}`.
+//! Errors on the wire, as grpc-gateway writes them: `{"code", "message", "details"}`; from the v1
+//! log as Rekor writes them, with the HTTP status for a code.
 //!
 //! Sigstore's clients show `message`, so that it says what was found and wanted.
 
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 use ::authority::WireError;
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -27,6 +29,11 @@ impl ApiError {
     /// The request is not one that can be answered: 400.
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, 3, message)
+    }
+
+    /// The request is not JSON: 400, without more of its content than fits on a line.
+    pub(crate) fn not_json(error: &serde_json::Error) -> Self {
+        Self::invalid(format!("the request is not one: {}", evidence::proto_json::explain(error)))
     }
 
     /// The request is not of the form that the API describes: 422, as Rekor answers it.
@@ -71,6 +78,32 @@ impl From<WireError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({"code": self.code, "message": self.message, "details": []});
-        (self.status, Json(body)).into_response()
+        answer(self.status, &body)
     }
+}
+
+/// The same as Rekor writes it: its clients print `code` as the status.
+#[derive(Clone, Debug)]
+pub(crate) struct RekorError(ApiError);
+
+impl From<ApiError> for RekorError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for RekorError {
+    fn into_response(self) -> Response {
+        let Self(ApiError { status, message, .. }) = self;
+        answer(status, &json!({"code": status.as_u16(), "message": message}))
+    }
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // Batches are made several times a second: who comes back soon finds room.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }

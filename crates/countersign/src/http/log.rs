@@ -25,7 +25,10 @@ pub(super) async fn unblocked<T: Send + 'static>(
 
 /// A request that is not taken in is the client's to mend.
 pub(super) fn refused(error: &Refused) -> ApiError {
-    ApiError::invalid(with_causes(error))
+    match error {
+        Refused::Leaf(_) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, 8, with_causes(error)),
+        _ => ApiError::invalid(with_causes(error)),
+    }
 }
 
 /// What the client is told when an entry has no place.

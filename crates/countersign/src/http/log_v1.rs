@@ -3,10 +3,11 @@
 //! Rekor `openapi.yaml`. One tree, so that an entry's index in the log and in its tree are the same
 //! number. Promise and checkpoint are of the newest tree at each read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,12 +16,16 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use evidence::note::SignedNote;
-use evidence::{LeafIndex, TreeSize};
+use evidence::proto_json::Bounded;
+use evidence::{LeafIndex, TreeSize, UnixTime};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tlog::intake::{Refused, v1};
-use tlog::{Log, ReadError, SearchKey, SignedCheckpoint};
+use tlog::intake::v1;
+use tlog::{Appended, Log, ReadError, SearchKey, SignedCheckpoint};
 
+use super::body::{Parameters, RequestBody};
+use super::error::RekorError;
 use super::log::{append_error, read_error, refused, unblocked};
 use super::{ApiError, Services};
 use crate::instance::Instance;
@@ -36,11 +41,11 @@ const INDEX_ANSWERS_MAX: usize = 1000;
 /// Longest e-mail address or other subject in a query, in bytes (Rekor's own limit).
 const SUBJECT_SIZE_MAX: usize = 512;
 
-/// Everything under `/api/v1/log` and `/api/v1/index`.
+/// Everything under `/api/v1/log` and `/api/v1/index`. Some clients write a slash at the end.
 pub(super) fn routes() -> Router<Arc<Services>> {
     Router::new()
         .route("/api/v1/log/entries", post(create).get(by_index))
-        .route("/api/v1/log/entries/", post(create))
+        .route("/api/v1/log/entries/", post(create).get(by_index))
         .route("/api/v1/log/entries/{id}", get(by_id))
         .route("/api/v1/log/entries/retrieve", post(retrieve))
         .route("/api/v1/log/entries/retrieve/", post(retrieve))
@@ -52,7 +57,13 @@ pub(super) fn routes() -> Router<Arc<Services>> {
         .route("/api/v1/index/retrieve/", post(search))
 }
 
-async fn create(State(services): State<Arc<Services>>, body: Bytes) -> Result<Response, ApiError> {
+/// A body, whose refusal is Rekor's too.
+type Body = Result<RequestBody, ApiError>;
+/// Query parameters, likewise.
+type Queried<T> = Result<Parameters<T>, ApiError>;
+
+async fn create(State(services): State<Arc<Services>>, body: Body) -> Result<Response, RekorError> {
+    let body = body?;
     let admitted = unblocked(move || v1::propose(&body)).await?.map_err(|error| refused(&error))?;
     let log = Arc::clone(&services.instance.log_v1);
     let appending = log.append(admitted.leaf).map_err(|error| append_error(&error))?;
@@ -60,11 +71,10 @@ async fn create(State(services): State<Arc<Services>>, body: Bytes) -> Result<Re
 
     let id = entry_id(&services.instance, &appended.leaf_hash);
     let location = format!("/api/v1/log/entries/{id}");
-    let age = (services.instance.clock)().seconds() - appended.time.seconds();
-    if appended.already && age > RETRY_WINDOW_SECONDS {
+    if is_conflict(&appended, (services.instance.clock)()) {
         let message =
             format!("an equivalent entry already exists in the transparency log with UUID {id}");
-        let error = ApiError::new(StatusCode::CONFLICT, 6, message);
+        let error = RekorError::from(ApiError::new(StatusCode::CONFLICT, 6, message));
         return Ok(([(LOCATION, location)], error).into_response());
     }
     let instance = Arc::clone(&services.instance);
@@ -78,6 +88,11 @@ async fn create(State(services): State<Arc<Services>>, body: Bytes) -> Result<Re
     Ok((StatusCode::CREATED, headers, Json(entry)).into_response())
 }
 
+/// Whether an entry was there too long for this to be the same request, sent again.
+fn is_conflict(appended: &Appended, now: UnixTime) -> bool {
+    appended.already && now.seconds() - appended.time.seconds() > RETRY_WINDOW_SECONDS
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ByIndex {
@@ -86,70 +101,73 @@ struct ByIndex {
 
 async fn by_index(
     State(services): State<Arc<Services>>,
-    Query(query): Query<ByIndex>,
-) -> Result<Response, ApiError> {
-    let index = query
-        .log_index
-        .ok_or_else(|| ApiError::unprocessable("wanted the query parameter logIndex"))?;
+    query: Queried<ByIndex>,
+) -> Result<Response, RekorError> {
+    let Parameters(ByIndex { log_index }) = query?;
+    let index =
+        log_index.ok_or_else(|| ApiError::unprocessable("wanted the query parameter logIndex"))?;
     let instance = Arc::clone(&services.instance);
-    uncached(unblocked(move || entry_at(&instance, LeafIndex(index))).await??)
+    Ok(uncached(unblocked(move || entry_at(&instance, LeafIndex(index))).await??))
 }
 
 async fn by_id(
     State(services): State<Arc<Services>>,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, RekorError> {
+    let Path(id) = id.map_err(|_| not_an_id())?;
     let instance = Arc::clone(&services.instance);
-    uncached(unblocked(move || entry_of(&instance, &id)).await??)
+    Ok(uncached(unblocked(move || entry_of(&instance, &id)).await??))
 }
 
-fn uncached(entry: Map<String, Value>) -> Result<Response, ApiError> {
-    Ok(([(CACHE_CONTROL, "no-cache")], Json(entry)).into_response())
+fn uncached(entry: Map<String, Value>) -> Response {
+    ([(CACHE_CONTROL, "no-cache")], Json(entry)).into_response()
 }
 
+/// Entries asked for by name, by index, or by what they say.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Retrieve {
+struct Retrieve<'a> {
     #[serde(rename = "entryUUIDs")]
-    entry_ids: Option<Vec<String>>,
-    log_indexes: Option<Vec<u64>>,
-    entries: Option<Vec<Value>>,
+    entry_ids: Option<Bounded<String, { v1::ENTRIES_PER_QUERY_MAX }>>,
+    log_indexes: Option<Bounded<u64, { v1::ENTRIES_PER_QUERY_MAX }>>,
+    #[serde(borrow)]
+    entries: Option<Bounded<&'a RawValue, { v1::ENTRIES_PER_QUERY_MAX }>>,
 }
 
 async fn retrieve(
     State(services): State<Arc<Services>>,
-    body: Bytes,
-) -> Result<Json<Vec<Map<String, Value>>>, ApiError> {
-    let request: Retrieve = parse(&body)?;
-    let ids = request.entry_ids.unwrap_or_default();
-    let indexes = request.log_indexes.unwrap_or_default();
-    let proposed = request.entries.unwrap_or_default();
-    let wanted = ids.len() + indexes.len() + proposed.len();
-    if wanted > v1::ENTRIES_PER_QUERY_MAX {
-        return Err(ApiError::unprocessable(format!(
-            "{wanted} entries are asked for, more than the {} answered at once",
-            v1::ENTRIES_PER_QUERY_MAX
-        )));
-    }
+    body: Body,
+) -> Result<Json<Vec<Map<String, Value>>>, RekorError> {
+    let body = body?;
     let instance = Arc::clone(&services.instance);
-    let found = unblocked(move || {
-        let mut found = Vec::new();
-        found.extend(ids.iter().map(|id| entry_of(&instance, id)));
-        found.extend(indexes.iter().map(|index| entry_at(&instance, LeafIndex(*index))));
-        found.extend(proposed.iter().map(|entry| entry_like(&instance, entry)));
-        found
-    })
-    .await?;
-    // What is not there is left out; what could not be read is an error.
-    let mut entries = Vec::new();
-    for entry in found {
-        match entry {
-            Ok(entry) => entries.push(entry),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
+    Ok(unblocked(move || retrieved(&instance, &body)).await?.map(Json)?)
+}
+
+fn retrieved(instance: &Instance, body: &[u8]) -> Result<Vec<Map<String, Value>>, ApiError> {
+    let request: Retrieve<'_> = parse(body)?;
+    let ids = bounded(request.entry_ids)?;
+    let indexes = bounded(request.log_indexes)?;
+    let described = bounded(request.entries)?;
+    if ids.len() + indexes.len() + described.len() > v1::ENTRIES_PER_QUERY_MAX {
+        return Err(too_many_entries());
     }
-    Ok(Json(entries))
+    let by_id = ids.iter().map(|id| entry_of(instance, id));
+    let by_index = indexes.iter().map(|index| entry_at(instance, LeafIndex(*index)));
+    let by_content = described.iter().map(|entry| entry_like(instance, entry.get().as_bytes()));
+    // What is not there is left out; what could not be read is an error.
+    let found = by_id.chain(by_index).chain(by_content);
+    found.filter(|entry| !entry.as_ref().is_err_and(ApiError::is_not_found)).collect()
+}
+
+fn bounded<T, const MAX: usize>(list: Option<Bounded<T, MAX>>) -> Result<Vec<T>, ApiError> {
+    list.unwrap_or_default().within_bound().map_err(|_| too_many_entries())
+}
+
+fn too_many_entries() -> ApiError {
+    ApiError::unprocessable(format!(
+        "more than max allowed {} entries in request",
+        v1::ENTRIES_PER_QUERY_MAX
+    ))
 }
 
 async fn info(State(services): State<Arc<Services>>) -> Json<Value> {
@@ -174,19 +192,16 @@ struct Consistency {
 
 async fn consistency(
     State(services): State<Arc<Services>>,
-    Query(query): Query<Consistency>,
-) -> Result<Json<Value>, ApiError> {
-    let own = services.instance.settings.tree_id.to_string();
-    if query.tree_id.is_some_and(|id| id != own) {
-        return Err(ApiError::not_found());
-    }
-    let first = query.first_size.unwrap_or(1);
-    let last = query
-        .last_size
-        .ok_or_else(|| ApiError::unprocessable("wanted the query parameter lastSize"))?;
+    query: Queried<Consistency>,
+) -> Result<Json<Value>, RekorError> {
+    let Parameters(Consistency { first_size, last_size, tree_id }) = query?;
+    check_tree(&services.instance, tree_id.as_deref())?;
+    let first = first_size.unwrap_or(1);
+    let last =
+        last_size.ok_or_else(|| ApiError::unprocessable("wanted the query parameter lastSize"))?;
     if first == 0 || first > last {
         let message = format!("firstSize {first} is not between 1 and lastSize {last}");
-        return Err(ApiError::invalid(message));
+        return Err(ApiError::invalid(message).into());
     }
     let log = Arc::clone(&services.instance.log_v1);
     let proof = move || {
@@ -199,9 +214,30 @@ async fn consistency(
     Ok(Json(json!({"rootHash": hex::encode(root), "hashes": hashes})))
 }
 
-async fn public_key(State(services): State<Arc<Services>>) -> Response {
+#[derive(Deserialize)]
+struct Tree {
+    #[serde(rename = "treeID")]
+    tree_id: Option<String>,
+}
+
+async fn public_key(
+    State(services): State<Arc<Services>>,
+    query: Queried<Tree>,
+) -> Result<Response, RekorError> {
+    let Parameters(Tree { tree_id }) = query?;
+    check_tree(&services.instance, tree_id.as_deref())?;
     let pem = services.instance.log_v1_signer.public_key().to_pem();
-    ([(CONTENT_TYPE, "application/x-pem-file")], pem).into_response()
+    Ok(([(CONTENT_TYPE, "application/x-pem-file")], pem).into_response())
+}
+
+/// There is one tree. To answer with its key, or a proof in it, when another is asked for would
+/// mislead.
+fn check_tree(instance: &Instance, asked_for: Option<&str>) -> Result<(), ApiError> {
+    let own = instance.settings.tree_id.to_string();
+    if asked_for.is_none_or(|id| id.is_empty() || id == own) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("there is no such tree here; the only one is {own}")))
 }
 
 #[derive(Deserialize)]
@@ -222,18 +258,18 @@ struct SearchPublicKey {
 /// Entries under each of the given keys; any of them, or with `operator` `and` all.
 async fn search(
     State(services): State<Arc<Services>>,
-    body: Bytes,
-) -> Result<Json<Vec<String>>, ApiError> {
-    let query: Search = parse(&body)?;
+    body: Body,
+) -> Result<Json<Vec<String>>, RekorError> {
+    let query: Search = parse(&body?)?;
     let all = match query.operator.as_deref() {
         None | Some("" | "or") => false,
         Some("and") => true,
-        Some(_) => return Err(ApiError::unprocessable("wanted the operator `and` or `or`")),
+        Some(_) => return Err(ApiError::unprocessable("wanted the operator `and` or `or`").into()),
     };
     let keys = search_keys(query)?;
     let instance = Arc::clone(&services.instance);
     let found = unblocked(move || found_under(&instance, &keys, all)).await?;
-    found.map(Json).map_err(|error| read_error(&error))
+    Ok(found.map(Json).map_err(|error| read_error(&error))?)
 }
 
 fn search_keys(query: Search) -> Result<Vec<SearchKey>, ApiError> {
@@ -243,17 +279,18 @@ fn search_keys(query: Search) -> Result<Vec<SearchKey>, ApiError> {
             let message = format!("wanted a subject of 1 to {SUBJECT_SIZE_MAX} bytes");
             return Err(ApiError::unprocessable(message));
         }
-        keys.push(SearchKey::of(&subject));
+        keys.push(v1::subject_query(&subject));
     }
     if let Some(hash) = query.hash {
-        let text = v1::hash_query(&hash)
-            .ok_or_else(|| ApiError::unprocessable("wanted a hash as `sha256:HEX` or HEX"))?;
-        keys.push(SearchKey::of(&text));
+        keys.push(
+            v1::hash_query(&hash)
+                .ok_or_else(|| ApiError::unprocessable("wanted a hash as `sha256:HEX` or HEX"))?,
+        );
     }
     if let Some(key) = query.public_key {
         let pem = key.content.and_then(|content| STANDARD.decode(content).ok());
         let pem = pem.ok_or_else(|| ApiError::unprocessable("wanted a PEM key in base64"))?;
-        keys.push(SearchKey::of(&v1::key_query(&pem).map_err(|error| refused(&error))?));
+        keys.push(v1::key_query(&pem).map_err(|error| refused(&error))?);
     }
     if keys.is_empty() {
         return Err(ApiError::invalid("wanted one of email, subject, hash and publicKey"));
@@ -261,32 +298,24 @@ fn search_keys(query: Search) -> Result<Vec<SearchKey>, ApiError> {
     Ok(keys)
 }
 
+/// The newest entries under those keys, the newest first.
 fn found_under(
     instance: &Instance,
     keys: &[SearchKey],
     all: bool,
 ) -> Result<Vec<String>, ReadError> {
     let log = &instance.log_v1;
-    let mut indexes: Option<Vec<LeafIndex>> = None;
+    let mut indexes: Option<BTreeSet<LeafIndex>> = None;
     for key in keys {
-        let mut found = log.search(*key, INDEX_ANSWERS_MAX)?;
+        let found = log.search(*key, INDEX_ANSWERS_MAX)?.into_iter().collect();
         indexes = Some(match indexes {
             None => found,
-            Some(earlier) if all => {
-                found.retain(|index| earlier.contains(index));
-                found
-            }
-            Some(mut earlier) => {
-                earlier.append(&mut found);
-                earlier.sort_unstable();
-                earlier.dedup();
-                earlier
-            }
+            Some(earlier) if all => &earlier & &found,
+            Some(earlier) => &earlier | &found,
         });
     }
-    let indexes = indexes.unwrap_or_default();
-    let ids = indexes.into_iter().take(INDEX_ANSWERS_MAX);
-    ids.map(|index| Ok(entry_id(instance, &log.leaf_hash(index)?))).collect()
+    let newest = indexes.into_iter().flatten().rev().take(INDEX_ANSWERS_MAX);
+    newest.map(|index| Ok(entry_id(instance, &log.leaf_hash(index)?))).collect()
 }
 
 /// An entry's name: the tree's identifier, and the leaf hash, which alone is its UUID.
@@ -296,7 +325,6 @@ fn entry_id(instance: &Instance, leaf_hash: &[u8; 32]) -> String {
 
 /// The entry of that name or UUID.
 fn entry_of(instance: &Instance, id: &str) -> Result<Map<String, Value>, ApiError> {
-    let wanted = || ApiError::unprocessable("wanted an entry's name: 64 or 80 hexadecimal digits");
     let uuid = match id.len() {
         64 => id,
         80 if id.is_ascii() => {
@@ -307,22 +335,22 @@ fn entry_of(instance: &Instance, id: &str) -> Result<Map<String, Value>, ApiErro
             }
             uuid
         }
-        _ => return Err(wanted()),
+        _ => return Err(not_an_id()),
     };
-    let hash = hex::decode(uuid).ok().and_then(|hash| hash.try_into().ok()).ok_or_else(wanted)?;
+    let hash =
+        hex::decode(uuid).ok().and_then(|hash| hash.try_into().ok()).ok_or_else(not_an_id)?;
     let found = instance.log_v1.find(&hash).map_err(|error| read_error(&error))?;
     entry_at(instance, found.ok_or_else(ApiError::not_found)?)
 }
 
+fn not_an_id() -> ApiError {
+    ApiError::unprocessable("wanted an entry's name: 64 or 80 hexadecimal digits")
+}
+
 /// The entry that this proposed, or already canonical, entry became.
-fn entry_like(instance: &Instance, entry: &Value) -> Result<Map<String, Value>, ApiError> {
-    let json = serde_json::to_vec(entry).map_err(|_| ApiError::internal())?;
-    let canonical = match v1::propose(&json) {
-        Ok(admitted) => admitted.canonical,
-        Err(Refused::NotYours { .. }) => json,
-        Err(error) => return Err(refused(&error)),
-    };
-    let hash = crypto::merkle::leaf_hash(&canonical);
+fn entry_like(instance: &Instance, entry: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let leaf = v1::leaf_of(entry).map_err(|error| refused(&error))?;
+    let hash = crypto::merkle::leaf_hash(&leaf);
     let found = instance.log_v1.find(&hash).map_err(|error| read_error(&error))?;
     entry_at(instance, found.ok_or_else(ApiError::not_found)?)
 }
@@ -365,7 +393,37 @@ fn entry_at(instance: &Instance, index: LeafIndex) -> Result<Map<String, Value>,
     Ok(Map::from_iter([(entry_id(instance, &entry.leaf_hash), value)]))
 }
 
+/// Reads JSON: 400 where it is none, 422 where it is not of the form that the API describes.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::unprocessable(format!("the request is not one: {error:.160}")))
+    serde_json::from_slice(body).map_err(|error| match error.is_data() {
+        true => ApiError::unprocessable(evidence::proto_json::explain(&error)),
+        false => ApiError::not_json(&error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client whose first answer was lost asks again within seconds; a promise of yesterday is
+    /// not what it asks for.
+    #[test]
+    fn the_same_entry_again_is_a_conflict_only_after_the_time_for_retries() {
+        let logged = UnixTime::from_seconds(1_800_000_000);
+        let appended =
+            |already| Appended { index: LeafIndex(7), leaf_hash: [0; 32], time: logged, already };
+        for (already, seconds, wanted) in [
+            (false, 0, false),
+            // Its own batch may have taken long: it is new all the same.
+            (false, RETRY_WINDOW_SECONDS + 1, false),
+            (true, 0, false),
+            (true, RETRY_WINDOW_SECONDS, false),
+            (true, RETRY_WINDOW_SECONDS + 1, true),
+            // A clock that was set back.
+            (true, -5, false),
+        ] {
+            let found = is_conflict(&appended(already), logged.plus_seconds(seconds));
+            assert_eq!(found, wanted, "already {already}, after {seconds} s");
+        }
+    }
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -17,6 +16,7 @@ use evidence::entry::InclusionProof;
 use evidence::note::key_id;
 use tlog::intake::v2::{self, DssePolicy};
 
+use super::body::RequestBody;
 use super::log::{append_error, read_error, refused, unblocked};
 use super::{ApiError, Services};
 
@@ -27,7 +27,10 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 
 /// The same entry again is answered with the place it has: there is no promise in the answer that
 /// could be of another time.
-async fn create(State(services): State<Arc<Services>>, body: Bytes) -> Result<Response, ApiError> {
+async fn create(
+    State(services): State<Arc<Services>>,
+    body: RequestBody,
+) -> Result<Response, ApiError> {
     // Clients in use still send envelopes; what they get is what they asked for.
     let admitted = unblocked(move || v2::propose(&body, DssePolicy::Accept)).await?;
     let admitted = admitted.map_err(|error| refused(&error))?;

@@ -2,18 +2,25 @@
 //!
 //! Rekor's `IndexKeys`: the key's hash is bare for `hashedrekord` and begins with `sha256:` for the
 //! others, so that there a search by key finds no attestations. Here attestations are found under
-//! both.
+//! both. Case does not matter, neither in what is stored nor in what is asked for, as there.
 
 use evidence::certificate::SubjectName;
 use evidence::entry::{Body, Verifier};
-use evidence::{Certificate, Digest, Statement};
+use evidence::{Certificate, Statement};
 use serde::Deserialize;
+
+use crate::leaf::SearchKey;
 
 /// Most digests of subjects and materials that one entry is found under.
 const DIGESTS_MAX: usize = 900;
 
+/// The search key of a text.
+pub(super) fn key(text: &str) -> SearchKey {
+    SearchKey::of(&text.to_lowercase())
+}
+
 /// The texts for an entry; `payload` is an envelope's, where it is known.
-pub(super) fn keys(body: &Body, payload: Option<&[u8]>) -> Vec<String> {
+pub(super) fn texts(body: &Body, payload: Option<&[u8]>) -> Vec<String> {
     let mut keys = Vec::new();
     match body {
         Body::HashedRekordV1(record) => {
@@ -46,13 +53,12 @@ pub(super) fn keys(body: &Body, payload: Option<&[u8]>) -> Vec<String> {
 }
 
 /// The text under which entries signed by this key or certificate are found.
-#[must_use]
-pub(super) fn verifier_key(verifier: &Verifier) -> String {
+pub(super) fn verifier_text(verifier: &Verifier) -> String {
     hex::encode(crypto::sha256(verifier.to_pem().as_bytes()))
 }
 
 fn push_verifier(keys: &mut Vec<String>, verifier: &Verifier) {
-    let hash = verifier_key(verifier);
+    let hash = verifier_text(verifier);
     keys.push(format!("sha256:{hash}"));
     keys.push(hash);
     if let Verifier::Certificate(der) = verifier
@@ -86,17 +92,16 @@ fn push_statement(keys: &mut Vec<String>, payload: &[u8]) {
 }
 
 /// The text under which a hash in a query is found: bare hexadecimal means the algorithm of its
-/// length.
-#[must_use]
-pub(super) fn hash_key(query: &str) -> Option<String> {
-    use crypto::HashAlgorithm::{Sha256, Sha384, Sha512};
-    let query = query.to_ascii_lowercase();
-    let digest: Digest = if query.contains(':') {
-        query.parse().ok()?
-    } else {
-        let algorithm =
-            [Sha256, Sha384, Sha512].into_iter().find(|a| 2 * a.size() == query.len())?;
-        Digest::from_hex(algorithm, &query).ok()?
+/// length. SHA-1 is among them because statements name Git commits by it; it proves nothing here.
+pub(super) fn hash_text(query: &str) -> Option<String> {
+    const LENGTHS: [(&str, usize); 4] =
+        [("sha1", 40), ("sha256", 64), ("sha384", 96), ("sha512", 128)];
+    let (named, value) = match query.split_once(':') {
+        Some((algorithm, value)) => (Some(algorithm), value),
+        None => (None, query),
     };
-    Some(digest.to_string())
+    let (algorithm, _) = LENGTHS.into_iter().find(|(_, length)| *length == value.len())?;
+    let is_that = named.is_none_or(|named| named.eq_ignore_ascii_case(algorithm));
+    let is_hash = is_that && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| format!("{algorithm}:{value}"))
 }

@@ -6,18 +6,18 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::{Message, Scheme};
-use evidence::entry::dsse::DsseV1;
+use evidence::Digest;
+use evidence::entry::dsse::{DsseV1, SIGNATURES_MAX};
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::intoto::IntotoV2;
 use evidence::entry::{Body, Verifier};
-use evidence::envelope::pae;
-use evidence::{Certificate, Digest};
+use evidence::proto_json::Bounded;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{
-    Admitted, Refused, base64_field, bounded, cut, key_of, malformed, missing, search, signer_of,
-};
+use super::{Admitted, Refused, Signatory, Signed, cut, malformed, missing, search, some_of};
+use crate::leaf::SearchKey;
 
 /// Most entries in one search (Rekor's own limit).
 pub const ENTRIES_PER_QUERY_MAX: usize = 10;
@@ -46,18 +46,44 @@ pub fn propose(json: &[u8]) -> Result<Admitted, Refused> {
     }
 }
 
-/// The text under which entries by this PEM key or certificate are found.
+/// The leaf of an entry as it was proposed, or as it stands in the log, where the log's own words
+/// replace the envelope.
 ///
 /// # Errors
 /// When it is neither.
-pub fn key_query(pem: &[u8]) -> Result<String, Refused> {
-    Ok(search::verifier_key(&verifier(pem)?))
+pub fn leaf_of(json: &[u8]) -> Result<Vec<u8>, Refused> {
+    match propose(json) {
+        Ok(admitted) => Ok(admitted.canonical),
+        Err(refused @ (Refused::NotYours { .. } | Refused::Field { .. })) => {
+            match Body::parse(json) {
+                Ok(Body::DsseV1(record)) => Ok(record.to_leaf()),
+                Ok(Body::IntotoV2(record)) => Ok(record.to_leaf()),
+                _ => Err(refused),
+            }
+        }
+        Err(refused) => Err(refused),
+    }
 }
 
-/// The text under which entries about this hash are found: `sha256:…`, or bare hexadecimal.
+/// Under which key entries by this PEM key or certificate are found.
+///
+/// # Errors
+/// When it is neither.
+pub fn key_query(pem: &[u8]) -> Result<SearchKey, Refused> {
+    Ok(search::key(&search::verifier_text(&signatory(pem)?.verifier)))
+}
+
+/// Under which key entries about this hash are found: `sha256:…`, or bare hexadecimal. `None` if
+/// it is no hash.
 #[must_use]
-pub fn hash_query(hash: &str) -> Option<String> {
-    search::hash_key(hash)
+pub fn hash_query(hash: &str) -> Option<SearchKey> {
+    search::hash_text(hash).as_deref().map(search::key)
+}
+
+/// Under which key entries by this e-mail address or other subject are found.
+#[must_use]
+pub fn subject_query(subject: &str) -> SearchKey {
+    search::key(subject)
 }
 
 #[derive(Deserialize)]
@@ -93,11 +119,10 @@ fn hashedrekord(spec: &str) -> Result<Admitted, Refused> {
     let spec: HashedRekord = serde_json::from_str(spec).map_err(|e| malformed(&e))?;
     let digest = digest(spec.data.and_then(|data| data.hash), "spec.data.hash")?;
     let signed = spec.signature.ok_or(missing("spec.signature", "a signature"))?;
-    let signature = base64_field(signed.content, "spec.signature.content")?;
+    let signature = base64(signed.content, "spec.signature.content")?;
     let pem = signed.public_key.and_then(|key| key.content);
-    let verifier = verifier(&base64_field(pem, "spec.signature.publicKey.content")?)?;
+    let Signatory { verifier, key } = signatory(&base64(pem, "spec.signature.publicKey.content")?)?;
 
-    let key = key_of(&verifier)?;
     let scheme = match Scheme::for_key_and_hash(key.kind(), digest.algorithm()) {
         // Only a hash is here, and pure Ed25519 cannot sign one.
         Scheme::Ed25519 => Scheme::Ed25519ph,
@@ -109,23 +134,23 @@ fn hashedrekord(spec: &str) -> Result<Admitted, Refused> {
     let record = HashedRekordV1 { digest, signature, verifier };
     let canonical = record.to_leaf();
     let body = Body::HashedRekordV1(record);
-    let keys = search::keys(&body, None);
-    Admitted::new(body, canonical, keys)
+    let texts = search::texts(&body, None);
+    Admitted::new(body, canonical, &texts)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Dsse {
     proposed_content: Option<ProposedContent>,
-    envelope_hash: Option<serde_json::Value>,
-    payload_hash: Option<serde_json::Value>,
-    signatures: Option<serde_json::Value>,
+    envelope_hash: Option<IgnoredAny>,
+    payload_hash: Option<IgnoredAny>,
+    signatures: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct ProposedContent {
     envelope: Option<String>,
-    verifiers: Option<Vec<String>>,
+    verifiers: Option<Bounded<String, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +158,7 @@ struct ProposedContent {
 struct Envelope {
     payload: Option<String>,
     payload_type: Option<String>,
-    signatures: Option<Vec<EnvelopeSignature>>,
+    signatures: Option<Bounded<EnvelopeSignature, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize)]
@@ -150,27 +175,26 @@ fn dsse(spec: &str) -> Result<Admitted, Refused> {
     let content = spec.proposed_content;
     let content = content.ok_or(missing("spec.proposedContent", "an envelope and its keys"))?;
     let text = content.envelope.ok_or(missing("spec.proposedContent.envelope", "a string"))?;
-    let verifiers = content.verifiers.unwrap_or_default();
-    bounded("verifiers", verifiers.len())?;
-    let verifiers = verifiers
+    let signatories = some_of("spec.proposedContent.verifiers", content.verifiers)?
         .into_iter()
-        .map(|pem| verifier(&base64_field(Some(pem), "spec.proposedContent.verifiers")?));
-    let verifiers = verifiers.collect::<Result<Vec<_>, Refused>>()?;
+        .map(|pem| signatory(&base64(Some(pem), "spec.proposedContent.verifiers")?))
+        .collect::<Result<Vec<_>, Refused>>()?;
 
     let envelope: Envelope = serde_json::from_str(&text).map_err(|e| malformed(&e))?;
-    let payload = base64_field(envelope.payload, "envelope.payload")?;
+    let payload = base64(envelope.payload, "envelope.payload")?;
     let payload_type =
         envelope.payload_type.ok_or(missing("envelope.payloadType", "a payload type"))?;
-    let signatures = envelope.signatures.unwrap_or_default();
-    bounded("signatures", signatures.len())?;
-    let pae = pae(&payload_type, &payload);
+    let signatures = some_of("envelope.signatures", envelope.signatures)?;
+    let signed = Signed::new(&payload_type, &payload);
     let signatures = signatures.into_iter().enumerate().map(|(index, signature)| {
-        let content = base64_field(signature.sig, "envelope.signatures.sig")?;
-        let verifier = signer_of(&verifiers, &pae, &content, index)?.clone();
+        let content = base64(signature.sig, "envelope.signatures.sig")?;
+        let verifier = signed.signer_of(&signatories, &content, index)?.clone();
         Ok((content, verifier))
     });
     let mut signatures = signatures.collect::<Result<Vec<_>, Refused>>()?;
+    // One that is there twice says nothing more.
     signatures.sort_by_key(|(content, _)| STANDARD.encode(content));
+    signatures.dedup_by(|(again, _), (first, _)| again == first);
 
     let record = DsseV1 {
         envelope_digest: Digest::sha256(text.as_bytes()),
@@ -179,8 +203,8 @@ fn dsse(spec: &str) -> Result<Admitted, Refused> {
     };
     let canonical = record.to_leaf();
     let body = Body::DsseV1(record);
-    let keys = search::keys(&body, Some(&payload));
-    Admitted::new(body, canonical, keys)
+    let texts = search::texts(&body, Some(&payload));
+    Admitted::new(body, canonical, &texts)
 }
 
 #[derive(Deserialize)]
@@ -199,7 +223,7 @@ struct IntotoContent {
 struct IntotoEnvelope {
     payload: Option<String>,
     payload_type: Option<String>,
-    signatures: Option<Vec<IntotoSignature>>,
+    signatures: Option<Bounded<IntotoSignature, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize)]
@@ -213,9 +237,8 @@ struct IntotoSignature {
 /// that the log cannot know; it is kept as given, as Rekor does, and proves nothing.
 fn intoto(spec: &str) -> Result<Admitted, Refused> {
     let twice = |text: Option<String>, field| {
-        let once = base64_field(text, field)?;
-        let text = String::from_utf8(once).map_err(|_| missing(field, "base64 twice"))?;
-        base64_field(Some(text), field)
+        let text = String::from_utf8(base64(text, field)?);
+        base64(Some(text.map_err(|_| missing(field, "base64 twice"))?), field)
     };
     let spec: Intoto = serde_json::from_str(spec).map_err(|e| malformed(&e))?;
     let content = spec.content.ok_or(missing("spec.content", "an envelope"))?;
@@ -225,14 +248,13 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
     let payload_type = envelope
         .payload_type
         .ok_or(missing("spec.content.envelope.payloadType", "a payload type"))?;
-    let signatures = envelope.signatures.unwrap_or_default();
-    bounded("signatures", signatures.len())?;
-    let pae = pae(&payload_type, &payload);
+    let signatures = some_of("spec.content.envelope.signatures", envelope.signatures)?;
+    let signed = Signed::new(&payload_type, &payload);
     let signatures = signatures.into_iter().enumerate().map(|(index, signature)| {
         let content = twice(signature.sig, "spec.content.envelope.signatures.sig")?;
         let field = "spec.content.envelope.signatures.publicKey";
-        let verifier = verifier(&base64_field(signature.public_key, field)?)?;
-        signer_of(std::slice::from_ref(&verifier), &pae, &content, index)?;
+        let signatory = signatory(&base64(signature.public_key, field)?)?;
+        let verifier = signed.signer_of(&[signatory], &content, index)?.clone();
         Ok((content, verifier))
     });
     let signatures = signatures.collect::<Result<Vec<_>, Refused>>()?;
@@ -245,31 +267,32 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
     };
     let canonical = record.to_leaf();
     let body = Body::IntotoV2(record);
-    let keys = search::keys(&body, Some(&payload));
-    Admitted::new(body, canonical, keys)
+    let texts = search::texts(&body, Some(&payload));
+    Admitted::new(body, canonical, &texts)
 }
 
+/// A hash in a request. Rekor keeps the case of its digits; here they become lower case, which is
+/// what every client compares with.
 fn digest(hash: Option<HashValue>, field: &'static str) -> Result<Digest, Refused> {
     let wanted = "a sha256, sha384 or sha512 hash in hexadecimal";
     let hash = hash.ok_or(missing(field, wanted))?;
-    let algorithm = hash.algorithm.as_deref().unwrap_or("sha256").to_ascii_lowercase();
+    let algorithm = hash.algorithm.ok_or(missing(field, wanted))?;
     let value = hash.value.unwrap_or_default().to_ascii_lowercase();
     format!("{algorithm}:{value}").parse().map_err(|_| missing(field, wanted))
 }
 
+fn base64(text: Option<String>, field: &'static str) -> Result<Vec<u8>, Refused> {
+    let decoded = text.and_then(|text| STANDARD.decode(text).ok());
+    decoded.filter(|bytes| !bytes.is_empty()).ok_or(missing(field, "base64"))
+}
+
 /// One PEM block, `CERTIFICATE` or `PUBLIC KEY`, which must parse as what it says.
-fn verifier(pem: &[u8]) -> Result<Verifier, Refused> {
-    let wanted = "a PEM certificate or public key";
-    let (label, der) = crypto::pem::decode(pem).map_err(|_| missing("public key", wanted))?;
+fn signatory(pem: &[u8]) -> Result<Signatory, Refused> {
+    let wanted = missing("public key", "one PEM certificate or public key");
+    let (label, der) = crypto::pem::decode(pem).map_err(|_| wanted.clone())?;
     match label {
-        "CERTIFICATE" => {
-            Certificate::parse(&der)?;
-            Ok(Verifier::Certificate(der))
-        }
-        "PUBLIC KEY" => {
-            crypto::PublicKey::from_spki_der(&der)?;
-            Ok(Verifier::PublicKey(der))
-        }
-        _ => Err(missing("public key", wanted)),
+        "CERTIFICATE" => Signatory::parse(Verifier::Certificate(der)),
+        "PUBLIC KEY" => Signatory::parse(Verifier::PublicKey(der)),
+        _ => Err(wanted),
     }
 }

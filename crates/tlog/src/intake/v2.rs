@@ -5,14 +5,14 @@
 
 use crypto::{Hash, Message, Scheme};
 use evidence::Digest;
-use evidence::entry::dsse::DsseV2;
+use evidence::entry::dsse::{DsseV2, SIGNATURES_MAX};
 use evidence::entry::hashedrekord::HashedRekordV2;
 use evidence::entry::{Body, SignatureV2, Verifier};
-use evidence::envelope::pae;
 use evidence::key_details::KeyDetails;
+use evidence::proto_json::{Base64, Bounded};
 use serde::Deserialize;
 
-use super::{Admitted, Refused, base64_field, bounded, key_of, malformed, missing, search};
+use super::{Admitted, Refused, Signatory, Signed, malformed, missing, search, some_of};
 
 /// Whether `dsse` 0.0.2 entries are taken: rekor-tiles dropped them, some clients still send them,
 /// and newer ones do not verify them.
@@ -36,14 +36,14 @@ struct Request {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HashedRekordRequest {
-    digest: Option<String>,
+    digest: Option<Base64>,
     signature: Option<SignatureJson>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignatureJson {
-    content: Option<String>,
+    content: Option<Base64>,
     verifier: Option<VerifierJson>,
 }
 
@@ -55,36 +55,44 @@ struct VerifierJson {
     #[serde(alias = "public_key")]
     public_key: Option<RawBytes>,
     #[serde(alias = "key_details")]
-    key_details: Option<serde_json::Value>,
+    key_details: Option<NameOrNumber>,
+}
+
+/// A protobuf enumeration's value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NameOrNumber {
+    Name(String),
+    Number(u64),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RawBytes {
     #[serde(alias = "raw_bytes")]
-    raw_bytes: Option<String>,
+    raw_bytes: Option<Base64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DsseRequest {
     envelope: Option<EnvelopeJson>,
-    verifiers: Option<Vec<VerifierJson>>,
+    verifiers: Option<Bounded<VerifierJson, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct EnvelopeJson {
-    payload: Option<String>,
+    payload: Option<Base64>,
     #[serde(alias = "payload_type")]
     payload_type: Option<String>,
-    signatures: Option<Vec<EnvelopeSignature>>,
+    signatures: Option<Bounded<EnvelopeSignature, SIGNATURES_MAX>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EnvelopeSignature {
-    sig: Option<String>,
+    sig: Option<Base64>,
     #[serde(rename = "keyid", default)]
     _key_id: Option<String>,
 }
@@ -107,57 +115,57 @@ pub fn propose(json: &[u8], dsse_policy: DssePolicy) -> Result<Admitted, Refused
 
 fn hashed_rekord(request: HashedRekordRequest) -> Result<Admitted, Refused> {
     let signature = request.signature.ok_or(missing("signature", "a signature"))?;
-    let content = base64_field(signature.content, "signature.content")?;
-    let (verifier, key_details) =
-        signature.verifier.ok_or(missing("signature.verifier", "a verifier"))?.parse()?;
+    let content = bytes(signature.content, "signature.content")?;
+    let verifier = signature.verifier.ok_or(missing("signature.verifier", "a verifier"))?;
+    let (Signatory { verifier, key }, key_details) = verifier.parse()?;
     let scheme = permitted(key_details)?;
     let algorithm = scheme.hash().ok_or(Refused::NotPermitted { details: key_details.name() })?;
-    let digest = base64_field(request.digest, "digest")?;
+    let digest = bytes(request.digest, "digest")?;
     let digest = Hash::from_bytes(algorithm, &digest)
         .ok_or(missing("digest", "as long as the key's hash algorithm makes it"))?;
-    key_of(&verifier)?
-        .verify(scheme, Message::Hashed(&digest), &content)
+    key.verify(scheme, Message::Hashed(&digest), &content)
         .map_err(|_| Refused::BadSignature { index: 0 })?;
 
     let signature = SignatureV2 { content, verifier, key_details };
     let record = HashedRekordV2 { digest: Digest::from(digest), signature };
     let canonical = record.to_leaf();
     let body = Body::HashedRekordV2(record);
-    let keys = search::keys(&body, None);
-    Admitted::new(body, canonical, keys)
+    let texts = search::texts(&body, None);
+    Admitted::new(body, canonical, &texts)
 }
 
 fn dsse(request: DsseRequest) -> Result<Admitted, Refused> {
     let envelope = request.envelope.ok_or(missing("envelope", "an envelope"))?;
-    let payload = base64_field(envelope.payload, "envelope.payload")?;
+    let payload = bytes(envelope.payload, "envelope.payload")?;
     let payload_type =
         envelope.payload_type.ok_or(missing("envelope.payloadType", "a payload type"))?;
-    let verifiers = request.verifiers.unwrap_or_default();
-    bounded("verifiers", verifiers.len())?;
-    let verifiers =
-        verifiers.into_iter().map(VerifierJson::parse).collect::<Result<Vec<_>, _>>()?;
-    let signatures = envelope.signatures.unwrap_or_default();
-    bounded("signatures", signatures.len())?;
-    let pae = pae(&payload_type, &payload);
+    let signatories = some_of("verifiers", request.verifiers)?
+        .into_iter()
+        .map(|verifier| {
+            let (signatory, details) = verifier.parse()?;
+            Ok((signatory, details, permitted(details)?))
+        })
+        .collect::<Result<Vec<_>, Refused>>()?;
+    let signatures = some_of("envelope.signatures", envelope.signatures)?;
+    let signed = Signed::new(&payload_type, &payload);
     let signatures = signatures.into_iter().enumerate().map(|(index, signature)| {
-        let content = base64_field(signature.sig, "envelope.signatures.sig")?;
-        for (verifier, key_details) in &verifiers {
-            let scheme = permitted(*key_details)?;
-            if key_of(verifier)?.verify(scheme, Message::Bytes(&pae), &content).is_ok() {
-                let (verifier, key_details) = (verifier.clone(), *key_details);
-                return Ok(SignatureV2 { content, verifier, key_details });
-            }
-        }
-        Err(Refused::BadSignature { index })
+        let content = bytes(signature.sig, "envelope.signatures.sig")?;
+        let signer = signatories
+            .iter()
+            .find(|(signatory, _, scheme)| signed.verify(&signatory.key, *scheme, &content).is_ok())
+            .ok_or(Refused::BadSignature { index })?;
+        let (Signatory { verifier, .. }, key_details, _) = signer.clone();
+        Ok(SignatureV2 { content, verifier, key_details })
     });
     let mut signatures = signatures.collect::<Result<Vec<_>, Refused>>()?;
     signatures.sort_by(|a, b| a.content.cmp(&b.content));
+    signatures.dedup_by(|again, first| again.content == first.content);
 
     let record = DsseV2 { payload_digest: Digest::sha256(&payload), signatures };
     let canonical = record.to_leaf();
     let body = Body::DsseV2(record);
-    let keys = search::keys(&body, Some(&payload));
-    Admitted::new(body, canonical, keys)
+    let texts = search::texts(&body, Some(&payload));
+    Admitted::new(body, canonical, &texts)
 }
 
 /// The algorithms that rekor-tiles takes: RSA PKCS#1 v1.5, ECDSA with the curve's own hash, and
@@ -180,25 +188,31 @@ fn permitted(details: KeyDetails) -> Result<Scheme, Refused> {
 }
 
 impl VerifierJson {
-    fn parse(self) -> Result<(Verifier, KeyDetails), Refused> {
+    fn parse(self) -> Result<(Signatory, KeyDetails), Refused> {
         let details = match self.key_details {
-            Some(serde_json::Value::String(name)) => KeyDetails::parse(&name)?,
-            Some(serde_json::Value::Number(number)) => KeyDetails::parse(&number.to_string())?,
-            _ => return Err(missing("verifier.keyDetails", "the name of an algorithm")),
+            Some(NameOrNumber::Name(name)) => KeyDetails::parse(&name)?,
+            Some(NameOrNumber::Number(number)) => KeyDetails::parse(&number.to_string())?,
+            None => return Err(missing("verifier.keyDetails", "the name of an algorithm")),
         };
         let verifier = match (self.x509_certificate, self.public_key) {
             (Some(raw), None) => {
                 let field = "verifier.x509Certificate.rawBytes";
-                Verifier::Certificate(base64_field(raw.raw_bytes, field)?)
+                Verifier::Certificate(bytes(raw.raw_bytes, field)?)
             }
             (None, Some(raw)) => {
-                let field = "verifier.publicKey.rawBytes";
-                Verifier::PublicKey(base64_field(raw.raw_bytes, field)?)
+                Verifier::PublicKey(bytes(raw.raw_bytes, "verifier.publicKey.rawBytes")?)
             }
             _ => return Err(missing("verifier", "either a certificate or a public key")),
         };
+        let signatory = Signatory::parse(verifier)?;
         // The details must be those of this key.
-        details.parse_key(key_of(&verifier)?.spki_der())?;
-        Ok((verifier, details))
+        details.parse_key(signatory.key.spki_der())?;
+        Ok((signatory, details))
     }
+}
+
+/// Protobuf has no difference between empty bytes and none.
+fn bytes(field: Option<Base64>, name: &'static str) -> Result<Vec<u8>, Refused> {
+    let Base64(bytes) = field.unwrap_or_default();
+    if bytes.is_empty() { Err(missing(name, "base64")) } else { Ok(bytes) }
 }
