@@ -1,14 +1,16 @@
 //! The private instance: keys, certificates and logs in one directory, opened together.
 //!
-//! A first start makes everything and writes `instance.json` last; until that file is there,
-//! nothing was promised to anybody, and a start goes on making what is missing. The lock file is
-//! deliberately elsewhere: an old copy of the directory then meets a newer lock, and is refused.
+//! A first start fixes names in `instance.json`, makes everything under them, and then marks the
+//! file as finished; until it is, nothing was promised to anybody, and a start goes on making what
+//! is missing. The lock file is deliberately elsewhere: an old copy of the directory then meets a
+//! newer lock, and is refused.
 
 mod certificate_log;
 mod files;
 mod floor;
 mod keys;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ use tlog::{
 
 pub(crate) use certificate_log::CertificateLog;
 pub(crate) use files::TrustFiles;
-pub(crate) use floor::{RaiseError, TimestampFloor};
+pub(crate) use floor::TimestampFloor;
 
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -55,6 +57,8 @@ pub(crate) struct Instance {
     pub(crate) files: TrustFiles,
     /// What time it is.
     pub(crate) clock: Clock,
+    /// Keeps other processes out of the directory.
+    _guard: File,
 }
 
 /// What is fixed when an instance is made, and never changes.
@@ -68,6 +72,9 @@ pub(crate) struct Settings {
     pub(crate) tree_id: u64,
     /// When it was made, in seconds since the epoch: the start of validity of every key.
     pub(crate) created: i64,
+    /// Whether a first start has yet to come to its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unfinished: bool,
 }
 
 impl Settings {
@@ -106,29 +113,18 @@ impl Instance {
         let data = &location.data;
         std::fs::create_dir_all(data)
             .map_err(|error| cannot("make the directory", data).caused_by(error))?;
-        let settings = Settings::read(data)?;
-        let is_new = settings.is_none();
-        let settings = match settings {
-            Some(settings) if settings.host != location.host => {
-                let Settings { host, .. } = &settings;
-                return Err(Failure::usage(format!(
-                    "this instance's logs are named `{host}`, but it is to be served as `{}`",
-                    location.host
-                ))
-                .hint(format!(
-                    "serve it under the host {host} (--external-url), or make a new instance in \
-                     another directory: a log's name is signed into every checkpoint"
-                )));
-            }
-            Some(settings) => settings,
-            None => Settings::new(&location.host, clock()),
-        };
-        let keys = Keys::open_or_create(&data.join("keys"), &settings, clock())?;
+        machine::sync_directory(machine::directory_of(data))
+            .map_err(|error| cannot("make the directory", data).caused_by(error))?;
+        let guard = hold(data)?;
         let lock = LockFile::open(&location.lock)
             .map_err(|error| cannot("use the lock file", &location.lock).caused_by(error))?;
+        let settings = Settings::read_or_fix(data, &location.host, clock())?;
+        let keys = Keys::open_or_create(&data.join("keys"), &settings, clock())?;
 
         let open = |name: &'static str, form, signer: Arc<dyn CheckpointSigner>| {
+            let is_new = settings.unfinished;
             open_log(&data.join(name), &lock, name, form, signer, &clock, is_new)
+                .map_err(|failure| failure.hint(lock_hint(&location.lock, is_new)))
         };
         let log_v1_signer: Arc<dyn Signer> = Arc::new(keys.log_v1);
         let log_v2_signer: Arc<dyn Signer> = Arc::new(keys.log_v2);
@@ -168,9 +164,7 @@ impl Instance {
             &location.url,
         );
         files.write(&data.join("public"))?;
-        if is_new {
-            settings.write(data)?;
-        }
+        let settings = settings.finish(data)?;
         let floor = TimestampFloor::open(&data.join("timestamp-floor"), settings.start())?;
         Ok(Self {
             certificates: IssuingAuthority::new(authority, ct),
@@ -184,6 +178,7 @@ impl Instance {
             settings,
             files,
             clock,
+            _guard: guard,
         })
     }
 
@@ -205,10 +200,32 @@ impl Settings {
         // Positive and below 2⁵³, so that every JSON reader keeps it.
         let random = u64::from_be_bytes(crypto::random::bytes());
         let tree_id = (random >> 12).max(1);
-        Self { layout: LAYOUT, host: host.to_owned(), tree_id, created: now.seconds() }
+        let created = now.seconds();
+        Self { layout: LAYOUT, host: host.to_owned(), tree_id, created, unfinished: true }
     }
 
-    /// `None` if the instance is not made yet, or not completely.
+    /// Those of the directory; where there are none, new ones, durable before anything is made
+    /// under their names.
+    fn read_or_fix(data: &Path, host: &str, now: UnixTime) -> Result<Self, Failure> {
+        let Some(settings) = Self::read(data)? else {
+            let settings = Self::new(host, now);
+            settings.write(data)?;
+            return Ok(settings);
+        };
+        if settings.host == host {
+            return Ok(settings);
+        }
+        let named = &settings.host;
+        Err(Failure::usage(format!(
+            "this instance's logs are named `{named}`, but it is to be served as `{host}`"
+        ))
+        .hint(format!(
+            "serve it under the host {named} (--external-url), or make a new instance in another \
+             directory: a log's name is signed into every checkpoint"
+        )))
+    }
+
+    /// `None` if nothing was begun here.
     fn read(data: &Path) -> Result<Option<Self>, Failure> {
         const SIZE_MAX: usize = 64 * 1024;
         let path = data.join(SETTINGS_FILE);
@@ -229,11 +246,51 @@ impl Settings {
         .hint("use the version of countersign that made it, or a newer one"))
     }
 
+    /// From here on the instance is never made anew: what is missing then is lost.
+    fn finish(self, data: &Path) -> Result<Self, Failure> {
+        if !self.unfinished {
+            return Ok(self);
+        }
+        let finished = Self { unfinished: false, ..self };
+        finished.write(data)?;
+        Ok(finished)
+    }
+
     fn write(&self, data: &Path) -> Result<(), Failure> {
         let path = data.join(SETTINGS_FILE);
         let json = serde_json::to_vec_pretty(self).expect("texts and numbers always serialise");
         machine::replace(&path, &json).map_err(|error| cannot("write", &path).caused_by(error))
     }
+}
+
+/// Keeps other processes out of the directory for as long as the file is open.
+fn hold(data: &Path) -> Result<File, Failure> {
+    let path = data.join(".held");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(|error| cannot("write", &path).caused_by(error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(Exit::Failure, format!("another process serves {}", data.display()))
+                .hint("stop it, or serve another directory"))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot("lock", &path).caused_by(error)),
+    }
+}
+
+/// What to do when lock and logs do not fit together: the message says how they differ.
+fn lock_hint(lock: &Path, is_new: bool) -> String {
+    let lock = lock.display();
+    if is_new {
+        return format!(
+            "this is a new instance, but the lock file {lock} may be of an older one: name \
+             another with --lock; remove it only if that instance is gone for good"
+        );
+    }
+    format!(
+        "the lock file is {lock}; data and lock must both be the newest there are, and nothing is \
+         signed until they fit"
+    )
 }
 
 fn open_log(

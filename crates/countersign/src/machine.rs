@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, 
 /// Replaces a file as a whole: whoever reads it sees the old content or the new, also after a
 /// crash.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = Path::new(&temporary);
@@ -60,6 +60,11 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(temporary, path)?;
     sync_directory(directory)
+}
+
+/// The directory that a path is in, which for a bare name is the current one.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a directory's own entries durable.

@@ -7,16 +7,21 @@ use std::sync::Arc;
 use ::authority::SerialNumber;
 use ::authority::stamp::{Rejection, TimestampRequest};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use evidence::Certificate;
 
+use super::body::RequestBody;
+use super::log::unblocked;
 use super::{ApiError, Services};
-use crate::instance::RaiseError;
+use crate::instance::Instance;
+
+/// Longest request read, in bytes: more than any that is granted, so that one that is a little too
+/// long is still told so in its own format.
+const REQUEST_SIZE_MAX: usize = 64 * 1024;
 
 const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
@@ -26,6 +31,7 @@ pub(super) fn routes() -> Router<Arc<Services>> {
     Router::new()
         .route("/api/v1/timestamp", post(stamp))
         .route("/api/v1/timestamp/certchain", get(chain))
+        .layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
 }
 
 async fn chain(State(services): State<Arc<Services>>) -> Response {
@@ -37,7 +43,7 @@ async fn chain(State(services): State<Arc<Services>>) -> Response {
 async fn stamp(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     let authority = &services.instance.timestamps;
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -54,29 +60,31 @@ async fn stamp(
         Ok(request) => request,
         Err(rejection) => return reject(&rejection, is_der),
     };
-    let made = tokio::task::spawn_blocking(move || {
-        let instance = &services.instance;
-        let now = (instance.clock)();
-        let serial = SerialNumber::from_random(crypto::random::bytes());
-        instance.timestamp_floor.raise(|floor| {
-            let stamped = instance.timestamps.stamp(&request, serial, now, floor)?;
-            Ok((stamped.response, stamped.time))
-        })
-    })
-    .await
-    .map_err(|_| ApiError::internal())?;
-    match made {
+    let instance = Arc::clone(&services.instance);
+    match unblocked(move || state(&instance, &request)).await? {
         Ok(response) => Ok(([(CONTENT_TYPE, REPLY)], response).into_response()),
-        Err(RaiseError::State(error)) => {
-            tracing::error!(%error, "no timestamp was made");
-            let rejection = Rejection::from(&error);
-            if is_der { reject(&rejection, true) } else { Err(ApiError::internal()) }
+        Err(rejection) if is_der => reject(&rejection, true),
+        Err(Rejection::TimeNotAvailable) => {
+            Err(ApiError::unavailable(Rejection::TimeNotAvailable.to_string()))
         }
-        Err(RaiseError::Write(error)) => {
-            tracing::error!(%error, "the last time stated could not be kept; no timestamp was made");
-            Err(ApiError::internal())
-        }
+        Err(_) => Err(ApiError::internal()),
     }
+}
+
+/// Makes a token. It leaves only once no later one can state an earlier time.
+fn state(instance: &Instance, request: &TimestampRequest) -> Result<Vec<u8>, Rejection> {
+    let serial = SerialNumber::from_random(crypto::random::bytes());
+    let floor = instance.timestamp_floor.current();
+    let stamped = instance.timestamps.stamp(request, serial, (instance.clock)(), floor);
+    let stamped = stamped.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "no timestamp was made");
+        Rejection::from(&error)
+    })?;
+    instance.timestamp_floor.raise(stamped.time).map_err(|error| {
+        tracing::error!(%error, "the time stated could not be kept; the timestamp is withheld");
+        Rejection::SystemFailure
+    })?;
+    Ok(stamped.response)
 }
 
 /// A client that speaks DER gets a rejection in DER, with the status its own tools expect.

@@ -32,13 +32,19 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Reads them, or makes them if the directory is not there.
+    /// Reads them; makes them first, if the instance is being made and has none yet.
     pub(super) fn open_or_create(
         directory: &Path,
         settings: &Settings,
         now: UnixTime,
     ) -> Result<Self, Failure> {
         if !directory.exists() {
+            if !settings.unfinished {
+                return Err(cannot("find the keys in", directory).hint(
+                    "put them back from a backup: what was signed with them names them, and new \
+                     ones would not do",
+                ));
+            }
             create(directory, settings.start().min(now))?;
         }
         let key = |name: &str| {
