@@ -10,7 +10,7 @@ use ::authority::{Issuer, TokenVerifier};
 use clap::Args;
 use client::{Http, HttpOptions};
 use tokio::net::TcpListener;
-use url::Url;
+use url::{Host, Url};
 
 use crate::documents::Documents;
 use crate::exit::{Exit, Failure};
@@ -54,6 +54,11 @@ pub(crate) struct Serve {
     #[arg(long)]
     behind_proxy: bool,
 
+    /// File to write the URL to once requests are answered, and to remove at the end; for scripts
+    /// that wait for it, and must know the port.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+
     /// Identity provider to trust, as TYPE=URL; may be given several times. TYPE is
     /// `github-actions`, `gitlab` or `email`. By default GitHub Actions and GitLab.com.
     #[arg(long = "issuer", value_name = "TYPE=URL")]
@@ -77,6 +82,8 @@ impl Serve {
     }
 
     async fn serve(self) -> Result<Exit, Failure> {
+        // One that was left behind by a process that was killed would be believed.
+        let ready = ReadyFile::absent(self.ready_file.as_deref())?;
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Failure::new(Exit::Failure, format!("cannot listen on {}", self.listen))
                 .caused_by(error)
@@ -99,9 +106,11 @@ impl Serve {
         let services =
             Arc::new(Services { instance: Arc::clone(&instance), tokens, room: Room::new() });
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
+        ready.write(&location.url)?;
         ui::serve::started(&location, &self.issuer_texts());
 
         http::serve(listener, http::router(services), runtime::stop_asked()).await;
+        ready.remove();
         prefetching.abort();
         runtime::blocking(move || instance.stop()).await?;
         ui::serve::stopped();
@@ -132,6 +141,10 @@ impl Serve {
                 .hint("give scheme and host only, such as https://sigstore.example.com")
         };
         let host = url.host_str().ok_or_else(|| unusable("it has no host"))?;
+        let is_private = url.scheme() == "http" && (is_loopback(&url) || self.behind_proxy);
+        if url.scheme() != "https" && !is_private {
+            return Err(unusable("clients would not reach it over HTTPS"));
+        }
         if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
             // Clients take a v2 log's name from the host alone, and look for tiles at its root.
             return Err(unusable("it is more than scheme, host and port"));
@@ -176,6 +189,48 @@ impl Serve {
             _ => return Err(unusable()),
         };
         Issuer::new(url, &self.client_id, kind).map_err(|error| unusable().caused_by(error))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(domain)) => domain == "localhost",
+        None => false,
+    }
+}
+
+/// The file that says that requests are answered, if one is wanted.
+struct ReadyFile<'a>(Option<&'a Path>);
+
+impl<'a> ReadyFile<'a> {
+    /// Makes sure that there is none yet.
+    fn absent(path: Option<&'a Path>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self(None)) };
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let message = format!("cannot remove the old ready file {}", path.display());
+                Err(Failure::new(Exit::Failure, message).caused_by(error))
+            }
+            _ => Ok(Self(Some(path))),
+        }
+    }
+
+    /// One line, which appears as a whole.
+    fn write(&self, url: &str) -> Result<(), Failure> {
+        let Some(path) = self.0 else { return Ok(()) };
+        machine::replace(path, format!("{url}\n").as_bytes()).map_err(|error| {
+            let message = format!("cannot write the ready file {}", path.display());
+            Failure::new(Exit::Failure, message).caused_by(error)
+        })
+    }
+
+    fn remove(&self) {
+        let Some(path) = self.0 else { return };
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(path = %path.display(), %error, "could not remove the ready file");
+        }
     }
 }
 
