@@ -6,6 +6,7 @@
 mod commands;
 mod documents;
 mod exit;
+mod gather;
 mod http;
 mod instance;
 mod machine;

@@ -2,14 +2,15 @@
 
 use clap::Args;
 use client::{Deadline, Registry};
-use evidence::{Digest, Evidence, ImageRef};
-use verify::{Artifact, Case, Obstacle, Piece, Policy};
+use evidence::ImageRef;
+use verify::{Artifact, Case, Policy};
 
 use super::Output;
 use super::images::{self, IMAGE_TIMEOUT};
 use super::signing::http_client;
 use super::trust::{SignerArguments, TrustRootArguments};
 use crate::exit::{Exit, Failure};
+use crate::gather::gather;
 use crate::ui::verdict::{self, Shown};
 use crate::{machine, runtime};
 
@@ -84,20 +85,4 @@ impl Verify {
         }
         Ok(verdict::exit(&verdict))
     }
-}
-
-/// Every piece of evidence beside an image, and what kept others from being seen.
-pub(crate) async fn gather(
-    registry: &Registry,
-    image: &ImageRef,
-    digest: &Digest,
-    deadline: Deadline,
-) -> (Vec<Piece>, Vec<Obstacle>) {
-    let found = registry.find_evidence(image, digest, deadline).await;
-    let pieces = found.pieces.into_iter().map(|piece| Piece {
-        source: format!("{}@{}", image.name(), piece.manifest),
-        evidence: Evidence::from_bundle(&piece.bytes),
-    });
-    let obstacles = found.obstacles.iter().map(Obstacle::from);
-    (pieces.collect(), obstacles.collect())
 }
