@@ -1,55 +1,43 @@
 //! The index over a log: from a leaf's identity to its place, and from search keys to entries.
 //!
 //! Derived and never believed: it is built from the log and rebuilt whenever it does not fit, and
-//! whoever acts on what it says looks into the log first. It may lag behind the log after a crash;
-//! it then tells how far it reaches, and the log adds the rest before it takes in more.
+//! whoever acts on what it says looks into the log first. It needs no journal, for the log is one:
+//! the rows of the newest entries are in memory, and a start reads those entries again; all others
+//! are in sorted files, written once, and merged in the background so that they stay few.
+
+mod run;
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::{self, JoinHandle};
 
 use crypto::merkle::NodeHash;
 use evidence::{LeafIndex, TreeSize};
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
+use self::run::{Row, Run, index_of, is_run_name, merge, row};
 use crate::leaf::SearchKey;
+use crate::storage::StorageError;
+use crate::storage::files::{hold, io_error, remove_file};
 
-/// Memory for pages of the index, in bytes.
-const CACHE_SIZE: usize = 128 << 20;
+/// Entries whose rows are held in memory before they become a file: what a start reads again.
+const RECENT_ENTRIES: u64 = 16 * 1024;
 
-/// Identity of a leaf, all 256 bits, to its index.
-const LEAVES: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("leaves 1");
-
-/// Search key and index, big-endian, in one: sorted by key, then by index.
-const POSTINGS: TableDefinition<'_, &[u8; 40], ()> = TableDefinition::new("postings 1");
-
-/// The one row of how far the index reaches: size, and identity of the last leaf before it.
-const REACH: TableDefinition<'_, (), (u64, &[u8; 32])> = TableDefinition::new("reach 1");
+/// Runs of about one size that are merged into one. A lookup asks at most three of each size, and
+/// a row is rewritten once for each size: eight times in a log of 10⁹ entries.
+const MERGED_RUNS: usize = 4;
 
 /// The index failed. The log is not harmed: the index can be deleted and is then rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The database could not be opened.
-    #[error("index {}", path.display())]
-    Open {
-        /// Its file.
-        path: PathBuf,
-        /// The reason given.
-        source: Box<DatabaseError>,
-    },
-    /// A file of the index could not be removed, in order to rebuild it.
-    #[error("index {}", path.display())]
-    Remove {
-        /// Its file.
-        path: PathBuf,
-        /// The reason given.
-        source: io::Error,
-    },
-    /// The database failed.
-    #[error("the index's database; delete its file to have it rebuilt")]
-    Database(#[source] Box<redb::Error>),
+    /// Its files could not be read or written.
+    #[error("the files of the index")]
+    Storage(#[from] StorageError),
     /// The index says an entry is where the log has another.
-    #[error("the index is wrong about entry {index}; delete its file to have it rebuilt")]
+    #[error("the index is wrong about entry {index}; delete its directory to have it rebuilt")]
     Wrong {
         /// Where it said the entry is.
         index: LeafIndex,
@@ -66,166 +54,255 @@ pub(crate) struct Reach {
 
 /// The index over one log.
 pub struct Index {
-    database: Database,
-    path: Option<PathBuf>,
+    /// `None` in memory.
+    directory: Option<PathBuf>,
+    rows: Arc<RwLock<Rows>>,
+    is_stopping: Arc<AtomicBool>,
+    merging: Mutex<Option<JoinHandle<()>>>,
+    /// Held for as long as this lives.
+    _guard: Option<File>,
+}
+
+#[derive(Default)]
+struct Rows {
+    /// From the oldest entries to newer ones, without gaps, from entry 0 on.
+    runs: Vec<Arc<Run>>,
+    /// The rows of the entries after those.
+    recent: BTreeSet<Row>,
+    /// Number of entries covered, in runs and memory.
+    size: u64,
+    last: NodeHash,
 }
 
 impl Index {
-    /// Opens the index in that file, made if it is not there, and made anew if it is not whole.
+    /// Opens the index in that directory, made if it is not there. What is damaged in it is left
+    /// out and removed: the log will fill the gap.
     ///
     /// # Errors
-    /// When another process has it open, or the file cannot be read or written.
-    pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let open = || redb::Builder::new().set_cache_size(CACHE_SIZE).create(path);
-        let database = match open() {
-            Err(DatabaseError::Storage(redb::StorageError::Corrupted(_)))
-            | Err(DatabaseError::UpgradeRequired(_) | DatabaseError::RepairAborted) => {
-                tracing::warn!(path = %path.display(), "the index is damaged and is rebuilt");
-                std::fs::remove_file(path)
-                    .map_err(|source| IndexError::Remove { path: path.to_owned(), source })?;
-                open()
+    /// When another process has it open, or it cannot be read or written.
+    pub fn open(directory: &Path) -> Result<Self, IndexError> {
+        fs::create_dir_all(directory).map_err(io_error(directory))?;
+        let guard = hold(&directory.join(".held"))?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(directory).map_err(io_error(directory))? {
+            let path = entry.map_err(io_error(directory))?.path();
+            // What has another name is not ours to look into, let alone to remove.
+            let name = path.file_name().and_then(|name| name.to_str());
+            if !name.is_some_and(is_run_name) {
+                continue;
             }
-            opened => opened,
-        };
-        let database = database
-            .map_err(|source| IndexError::Open { path: path.to_owned(), source: source.into() })?;
-        Self { database, path: Some(path.to_owned()) }.with_tables()
+            match Run::open(&path)? {
+                Some(run) => found.push(run),
+                None => remove_file(&path)?,
+            }
+        }
+        // The longest of those that begin where the one before ends; the others were merged.
+        found.sort_by_key(|run| (run.first, std::cmp::Reverse(run.end)));
+        let mut rows = Rows::default();
+        for run in found {
+            if run.first == rows.size {
+                (rows.size, rows.last) = (run.end, run.last);
+                rows.runs.push(Arc::new(run));
+            } else {
+                run.remove()?;
+            }
+        }
+        Ok(Self::new(Some(directory.to_owned()), rows, Some(guard)))
     }
 
-    /// An index in memory, built from the log at every start: for logs that stay small.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn in_memory() -> Result<Self, IndexError> {
-        let database = redb::Builder::new()
-            .create_with_backend(redb::backends::InMemoryBackend::new())
-            .map_err(database_error)?;
-        Self { database, path: None }.with_tables()
+    /// An index in memory, built from the log at every start: for tests, and logs that stay small.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::new(None, Rows::default(), None)
     }
 
-    /// Readers find tables that are there from the first moment on.
-    fn with_tables(self) -> Result<Self, IndexError> {
-        let transaction = self.database.begin_write().map_err(database_error)?;
-        transaction.open_table(LEAVES).map_err(database_error)?;
-        transaction.open_table(POSTINGS).map_err(database_error)?;
-        transaction.open_table(REACH).map_err(database_error)?;
-        transaction.commit().map_err(database_error)?;
-        Ok(self)
+    fn new(directory: Option<PathBuf>, rows: Rows, guard: Option<File>) -> Self {
+        Self {
+            directory,
+            rows: Arc::new(RwLock::new(rows)),
+            is_stopping: Arc::default(),
+            merging: Mutex::default(),
+            _guard: guard,
+        }
     }
 
     /// The index of the leaf with that identity, as far as the index reaches. Not proven.
     pub(crate) fn find(&self, identity: &NodeHash) -> Result<Option<LeafIndex>, IndexError> {
-        let leaves = self.read()?.open_table(LEAVES).map_err(database_error)?;
-        let found = leaves.get(identity).map_err(database_error)?;
-        Ok(found.map(|index| LeafIndex(index.value())))
+        let rows = read(&self.rows);
+        let recent = rows.recent.range(row(identity, 0)..).next();
+        if let Some(found) = recent.filter(|row| row.starts_with(identity)) {
+            return Ok(Some(LeafIndex(index_of(found))));
+        }
+        for run in rows.runs.iter().rev() {
+            if let Some(found) = run.first_of(identity)? {
+                return Ok(Some(LeafIndex(index_of(&found))));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest entries under a key, at most `count_max`, the newest first. Not proven.
     pub(crate) fn search(
         &self,
-        key: SearchKey,
+        SearchKey(key): SearchKey,
         count_max: usize,
     ) -> Result<Vec<LeafIndex>, IndexError> {
-        let postings = self.read()?.open_table(POSTINGS).map_err(database_error)?;
-        let (first, last) = (posting(key, LeafIndex(0)), posting(key, LeafIndex(u64::MAX)));
-        postings
-            .range::<&[u8; 40]>(&first..=&last)
-            .map_err(database_error)?
-            .rev()
-            .take(count_max)
-            .map(|row| {
-                let (row, _) = row.map_err(database_error)?;
-                let index = row.value().last_chunk::<8>().expect("40 bytes end with 8");
-                Ok(LeafIndex(u64::from_be_bytes(*index)))
-            })
-            .collect()
-    }
-
-    pub(crate) fn reach(&self) -> Result<Reach, IndexError> {
-        let reach = self.read()?.open_table(REACH).map_err(database_error)?;
-        let row = reach.get(()).map_err(database_error)?;
-        Ok(row.map_or(Reach { size: TreeSize(0), last: [0; 32] }, |row| {
-            let (size, last) = row.value();
-            Reach { size: TreeSize(size), last: *last }
-        }))
-    }
-
-    /// Adds entries that follow those it reaches. Unless `durable`, a crash may take them away
-    /// again, with all that were added since the last durable call.
-    pub(crate) fn add(
-        &self,
-        first: LeafIndex,
-        records: &[(NodeHash, &[SearchKey])],
-        durable: bool,
-    ) -> Result<(), IndexError> {
-        let Some((last, _)) = records.last() else { return Ok(()) };
-        let mut transaction = self.database.begin_write().map_err(database_error)?;
-        if durable {
-            // After a crash, the next start must not walk the whole index.
-            transaction.set_quick_repair(true);
-        } else {
-            transaction.set_durability(Durability::None).map_err(database_error)?;
-        }
-        // Sorted, neighbours share their way down the tree.
-        let mut leaves: Vec<_> =
-            (first.0..).zip(records).map(|(at, (leaf, _))| (leaf, at)).collect();
-        leaves.sort_unstable();
-        let postings: BTreeSet<_> = (first.0..)
-            .zip(records)
-            .flat_map(|(at, (_, keys))| keys.iter().map(move |key| posting(*key, LeafIndex(at))))
-            .collect();
-        {
-            let mut table = transaction.open_table(LEAVES).map_err(database_error)?;
-            for (leaf, at) in leaves {
-                // Of several leaves with one identity the first counts.
-                if table.get(leaf).map_err(database_error)?.is_none() {
-                    table.insert(leaf, at).map_err(database_error)?;
-                }
+        let rows = read(&self.rows);
+        let recent = rows.recent.range(row(&key, 0)..=row(&key, u64::MAX)).rev();
+        let mut found: Vec<Row> = recent.take(count_max).copied().collect();
+        for run in rows.runs.iter().rev() {
+            let missing = count_max - found.len();
+            if missing == 0 {
+                break;
             }
-            let mut table = transaction.open_table(POSTINGS).map_err(database_error)?;
-            for posting in &postings {
-                table.insert(posting, ()).map_err(database_error)?;
-            }
-            let mut table = transaction.open_table(REACH).map_err(database_error)?;
-            let size = first.0 + records.len() as u64;
-            table.insert((), (size, last)).map_err(database_error)?;
+            found.extend(run.last_of(&key, missing)?);
         }
-        transaction.commit().map_err(database_error)
+        Ok(found.iter().map(|row| LeafIndex(index_of(row))).collect())
     }
 
-    /// Makes durable all that was added.
-    pub(crate) fn sync(&self) -> Result<(), IndexError> {
-        let mut transaction = self.database.begin_write().map_err(database_error)?;
-        transaction.set_quick_repair(true);
-        transaction.commit().map_err(database_error)
+    pub(crate) fn reach(&self) -> Reach {
+        let rows = read(&self.rows);
+        Reach { size: TreeSize(rows.size), last: rows.last }
+    }
+
+    /// Adds the entries that follow those it reaches. They are not durable, and need not be.
+    pub(crate) fn add(&self, records: &[(NodeHash, &[SearchKey])]) -> Result<(), IndexError> {
+        let is_much = {
+            let mut rows = write(&self.rows);
+            for (identity, keys) in records {
+                let index = rows.size;
+                rows.recent.insert(row(identity, index));
+                rows.recent.extend(keys.iter().map(|SearchKey(key)| row(key, index)));
+                (rows.size, rows.last) = (index + 1, *identity);
+            }
+            rows.size - runs_end(&rows.runs) >= RECENT_ENTRIES
+        };
+        match &self.directory {
+            Some(directory) if is_much => {
+                self.write_recent(directory)?;
+                self.merge_in_background(directory);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a run of what is in memory. One caller adds, so that nothing comes in meanwhile;
+    /// others can read.
+    fn write_recent(&self, directory: &Path) -> Result<(), IndexError> {
+        let run = {
+            let rows = read(&self.rows);
+            let stretch = (runs_end(&rows.runs), rows.size);
+            Run::write(directory, stretch, rows.last, rows.recent.iter().copied().map(Ok))?
+        };
+        let mut rows = write(&self.rows);
+        rows.runs.push(Arc::new(run));
+        rows.recent.clear();
+        Ok(())
+    }
+
+    /// Merges while there is something to merge, on a thread, unless one is at it.
+    fn merge_in_background(&self, directory: &Path) {
+        let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        if merging.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        let (directory, rows) = (directory.to_owned(), Arc::clone(&self.rows));
+        let is_stopping = Arc::clone(&self.is_stopping);
+        let spawned = thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || merge_all(&directory, &rows, &is_stopping));
+        match spawned {
+            Ok(thread) => *merging = Some(thread),
+            Err(error) => tracing::warn!(%error, "the index is not merged now"),
+        }
+    }
+
+    /// Waits for a merge under way: tests look at what comes out.
+    #[cfg(test)]
+    fn finish_merging(&self) {
+        if let Some(thread) = self.merging.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            thread.join().expect("a merge does not panic");
+        }
     }
 
     /// Empties it: it is of another history than the log.
     pub(crate) fn clear(&self) -> Result<(), IndexError> {
-        let path = self.path.as_deref().unwrap_or(Path::new("in memory"));
-        tracing::warn!(path = %path.display(), "the index is of another history and is rebuilt");
-        let transaction = self.database.begin_write().map_err(database_error)?;
-        transaction.delete_table(LEAVES).map_err(database_error)?;
-        transaction.delete_table(POSTINGS).map_err(database_error)?;
-        transaction.delete_table(REACH).map_err(database_error)?;
-        transaction.open_table(LEAVES).map_err(database_error)?;
-        transaction.open_table(POSTINGS).map_err(database_error)?;
-        transaction.open_table(REACH).map_err(database_error)?;
-        transaction.commit().map_err(database_error)
+        tracing::warn!(directory = ?self.directory, "the index is of another history: rebuilding it");
+        self.stop_merging();
+        let cleared = std::mem::take(&mut *write(&self.rows));
+        Ok(cleared.runs.iter().try_for_each(|run| run.remove())?)
     }
 
-    fn read(&self) -> Result<redb::ReadTransaction, IndexError> {
-        self.database.begin_read().map_err(database_error)
+    fn stop_merging(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = merging {
+            // If it panicked it left what a crash leaves, and its inputs are whole.
+            let _ = thread.join();
+        }
+        self.is_stopping.store(false, Ordering::Relaxed);
     }
 }
 
-fn posting(key: SearchKey, index: LeafIndex) -> [u8; 40] {
-    let mut posting = [0; 40];
-    posting[..32].copy_from_slice(&key.0);
-    posting[32..].copy_from_slice(&index.0.to_be_bytes());
-    posting
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.stop_merging();
+    }
 }
 
-fn database_error(error: impl Into<redb::Error>) -> IndexError {
-    IndexError::Database(Box::new(error.into()))
+fn merge_all(directory: &Path, rows: &RwLock<Rows>, is_stopping: &AtomicBool) {
+    loop {
+        let due = {
+            let rows = read(rows);
+            let Some(due) = due(&rows.runs) else { return };
+            rows.runs[due].to_vec()
+        };
+        let merged = match merge(directory, &due, is_stopping) {
+            Ok(Some(merged)) => Arc::new(merged),
+            Ok(None) => return,
+            Err(error) => {
+                // The index is right without it, only slower; it is tried again with the next run.
+                tracing::warn!(%error, "could not merge a part of the index");
+                return;
+            }
+        };
+        {
+            let mut rows = write(rows);
+            let at = rows.runs.iter().position(|run| run.first == merged.first);
+            let at = at.expect("runs go only where they are merged, which is here");
+            rows.runs.splice(at..at + due.len(), [merged]);
+        }
+        for run in due {
+            if let Err(error) = run.remove() {
+                tracing::warn!(%error, "could not remove a merged part of the index");
+            }
+        }
+    }
 }
+
+/// The newest runs of one size class, if there are enough to merge.
+fn due(runs: &[Arc<Run>]) -> Option<Range<usize>> {
+    let class =
+        |run: &Run| ((run.end - run.first) / RECENT_ENTRIES).max(1).ilog(MERGED_RUNS as u64);
+    (MERGED_RUNS..=runs.len())
+        .rev()
+        .map(|end| end - MERGED_RUNS..end)
+        .find(|range| runs[range.clone()].iter().all(|run| class(run) == class(&runs[range.start])))
+}
+
+fn runs_end(runs: &[Arc<Run>]) -> u64 {
+    runs.last().map_or(0, |run| run.end)
+}
+
+fn read(rows: &RwLock<Rows>) -> RwLockReadGuard<'_, Rows> {
+    rows.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(rows: &RwLock<Rows>) -> RwLockWriteGuard<'_, Rows> {
+    // Whoever panics while writing ends the process, or was merging, which changes all at once.
+    rows.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

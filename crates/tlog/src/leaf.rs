@@ -45,7 +45,8 @@ impl Form {
     }
 }
 
-/// Hash under which an entry can be searched: SHA-256 of the key's text.
+/// Hash under which an entry can be searched: SHA-256 of 0x02 and the key's text. Leaves are hashed
+/// after 0x00 and nodes after 0x01 (RFC 6962 §2.1), so that no key spells the identity of a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SearchKey(pub(crate) [u8; 32]);
 
@@ -54,7 +55,7 @@ impl SearchKey {
     /// stores and whoever asks must agree on it.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self(crypto::sha256(text.as_bytes()))
+        Self(crypto::sha256(&[b"\x02", text.as_bytes()].concat()))
     }
 }
 

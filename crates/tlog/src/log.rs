@@ -23,9 +23,6 @@ use crate::stage::Staged;
 use crate::storage::{Lock, Object, Objects, StorageError};
 use crate::tile::{TILE_WIDTH, Tile};
 
-/// Entries after which the index is made durable: a start after a crash adds at most as many again.
-const INDEX_SYNC_ENTRIES: u64 = 4096;
-
 /// What the log asks for the time.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
 
@@ -161,17 +158,8 @@ impl Log {
             is_indexed: AtomicBool::new(false),
         });
         let log = Self { shared: Arc::clone(&shared), thread: Mutex::new(None) };
-        let sequencer = Sequencer {
-            shared,
-            objects,
-            lock,
-            signer,
-            clock,
-            locked,
-            edge,
-            unsynced: 0,
-            last: None,
-        };
+        let sequencer =
+            Sequencer { shared, objects, lock, signer, clock, locked, edge, last: None };
         Ok((log, sequencer))
     }
 
@@ -281,7 +269,7 @@ impl Log {
     }
 
     /// Takes in no more leaves, finishes those that wait, and returns when the log's thread has
-    /// ended and the index is durable. Blocks.
+    /// ended. Blocks.
     pub fn stop(&self) {
         self.shared.pool.close(Arc::new(Stop::Requested));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -304,7 +292,7 @@ impl Shared {
         if self.is_indexed.load(Ordering::Acquire) {
             return Ok(());
         }
-        let indexed = self.index.reach()?.size;
+        let indexed = self.index.reach().size;
         Err(ReadError::IndexBehind { indexed, size: self.reader.published().size() })
     }
 
@@ -334,8 +322,6 @@ pub struct Sequencer {
     locked: Vec<u8>,
     /// The tree that the lock has committed to, which is published too.
     edge: Edge,
-    /// Entries added to the index since it was made durable.
-    unsynced: u64,
     /// When the last batch began.
     last: Option<Instant>,
 }
@@ -348,7 +334,7 @@ impl Sequencer {
                 self.last = Some(Instant::now());
                 self.sequence()?;
             }
-            self.shared.index.sync().map_err(|error| self.fail(error))
+            Ok(())
         });
         outcome.err().unwrap_or_else(|| Arc::new(Stop::Requested))
     }
@@ -443,10 +429,10 @@ impl Sequencer {
     }
 
     /// Adds a published batch to the index and answers those who wait for it.
-    fn answer(&mut self, batch: &Batch, fresh: Vec<Queued>) -> Result<(), Arc<Stop>> {
+    fn answer(&self, batch: &Batch, fresh: Vec<Queued>) -> Result<(), Arc<Stop>> {
         let records: Vec<_> =
             fresh.iter().map(|queued| (queued.identity, queued.leaf.keys.as_slice())).collect();
-        let indexed = self.add_to_index(LeafIndex(batch.base.0), &records);
+        let indexed = self.shared.index.add(&records);
         // Even if the index failed: they are in the log.
         for ((index, leaf_hash), queued) in (batch.base.0..).zip(&batch.leaf_hashes).zip(fresh) {
             let (index, leaf_hash) = (LeafIndex(index), *leaf_hash);
@@ -456,22 +442,8 @@ impl Sequencer {
         indexed.map_err(|error| self.fail(error))
     }
 
-    fn add_to_index(
-        &mut self,
-        first: LeafIndex,
-        records: &[(NodeHash, &[SearchKey])],
-    ) -> Result<(), IndexError> {
-        self.unsynced += records.len() as u64;
-        let durable = self.unsynced >= INDEX_SYNC_ENTRIES;
-        self.shared.index.add(first, records, durable)?;
-        if durable {
-            self.unsynced = 0;
-        }
-        Ok(())
-    }
-
     /// Brings the index up to the log: after a crash a few entries, after its loss all of them.
-    fn catch_up(&mut self) -> Result<(), Arc<Stop>> {
+    fn catch_up(&self) -> Result<(), Arc<Stop>> {
         if self.shared.is_indexed.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -480,9 +452,9 @@ impl Sequencer {
         Ok(())
     }
 
-    fn index_rest(&mut self) -> Result<(), ReadError> {
+    fn index_rest(&self) -> Result<(), ReadError> {
         let size = self.edge.size;
-        let reach = self.shared.index.reach()?;
+        let reach = self.shared.index.reach();
         let is_of_this_log = match reach.size.0.checked_sub(1) {
             None => true,
             Some(_) if reach.size > size => false,
@@ -500,7 +472,7 @@ impl Sequencer {
                 .collect::<Result<_, _>>()?;
             let records: Vec<_> =
                 records.iter().map(|record| (record.identity, record.keys.as_slice())).collect();
-            self.add_to_index(LeafIndex(next), &records)?;
+            self.shared.index.add(&records)?;
             next = end;
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! histories, which is why it is kept apart from the objects and out of their backups. The objects
 //! are not trusted: whoever tampers with them can stop the log, not make it lie.
 
+pub(crate) mod files;
 pub mod posix;
 
 use std::fmt;

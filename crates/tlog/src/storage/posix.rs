@@ -5,13 +5,16 @@
 //! Nothing here survives a disk that lies about its cache.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::files::{
+    hold, io_error, read_bounded, remove_file, remove_files, remove_tree, sync_directory, write_new,
+};
 use super::{Discard, Lock, Object, Objects, StorageError};
 
 /// Directories remembered as durable; more are synced again.
@@ -239,12 +242,7 @@ impl LockFile {
         let mut temporary = self.path.as_os_str().to_owned();
         temporary.push(".new");
         let temporary = Path::new(&temporary);
-        match fs::remove_file(temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(temporary)(error));
-            }
-            _ => {}
-        }
+        remove_file(temporary)?;
         let file = write_new(temporary, &format_slots(slots))?;
         file.sync_all().map_err(io_error(temporary))?;
         fs::rename(temporary, &self.path).map_err(io_error(&self.path))?;
@@ -308,32 +306,6 @@ fn parse_slots(bytes: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     Some(slots)
 }
 
-/// Takes an exclusive lock that the kernel drops with the process, however that ends.
-fn hold(path: &Path) -> Result<File, StorageError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(io_error(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StorageError::InUse { what: path.display().to_string() })
-        }
-        Err(TryLockError::Error(source)) => Err(io_error(path)(source)),
-    }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<File, StorageError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(bytes)?;
-        Ok(file)
-    };
-    write().map_err(io_error(path))
-}
-
 /// Does something for each item, on several threads where there are several items, and returns
 /// the first failure once all have ended.
 fn side_by_side<T: Sync>(
@@ -353,50 +325,9 @@ fn side_by_side<T: Sync>(
     })
 }
 
-fn sync_directory(directory: &Path) -> Result<(), StorageError> {
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error(directory))
-}
-
-fn read_bounded(file: &mut File, path: &Path, size_max: usize) -> Result<Vec<u8>, StorageError> {
-    let found = file.metadata().map_err(io_error(path))?.len();
-    let too_long =
-        |found| StorageError::TooLong { what: path.display().to_string(), found, size_max };
-    if found > size_max as u64 {
-        return Err(too_long(found));
-    }
-    let mut bytes = Vec::with_capacity(found as usize + 1);
-    file.take(size_max as u64 + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
-    if bytes.len() > size_max { Err(too_long(bytes.len() as u64)) } else { Ok(bytes) }
-}
-
-/// Removes a directory and all in it; that it is not there is no error.
-fn remove_tree(directory: &Path) -> Result<(), StorageError> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(directory)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn remove_files(directory: &Path) -> Result<(), StorageError> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(io_error(directory))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(io_error(directory))?.path();
-        fs::remove_file(&path).map_err(io_error(&path))?;
-    }
-    Ok(())
-}
-
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StorageError {
-    let what = path.display().to_string();
-    move |source| StorageError::Io { what, source }
 }

@@ -27,7 +27,7 @@ fn open(directory: &Path) -> (Log, Sequencer) {
         objects: Arc::new(PosixObjects::open(&directory.join("data")).unwrap()),
         lock: Arc::new(LockFile::open(&directory.join("guard/lock")).unwrap().slot("log")),
         signer: Arc::new(NoteSigner::new(ORIGIN, ORIGIN, signer).unwrap()),
-        index: Arc::new(Index::in_memory().unwrap()),
+        index: Arc::new(Index::in_memory()),
         clock: Arc::new(|| UnixTime::from_seconds(1_700_000_000)),
     };
     match Log::open_stepped(Config::new(Form::Entries), parts.clone()) {

@@ -200,7 +200,7 @@ pub(crate) fn parts(world: &Arc<World>, index: &Arc<Index>) -> Parts {
 }
 
 pub(crate) fn new_index() -> Arc<Index> {
-    Arc::new(Index::in_memory().unwrap())
+    Arc::new(Index::in_memory())
 }
 
 pub(crate) fn open(world: &Arc<World>) -> Result<(Log, Sequencer), OpenError> {
