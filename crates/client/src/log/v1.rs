@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crypto::merkle::PROOF_HASHES_MAX;
 use evidence::bundle::Content;
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::{Body, InclusionProof};
@@ -19,9 +20,6 @@ use crate::http::{Answer, Redirects, Request};
 use crate::json;
 
 const PATH: &str = "api/v1/log/entries";
-
-/// Most hashes read in a proof; the longest possible one has 64.
-const PROOF_HASHES_MAX: usize = 64;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

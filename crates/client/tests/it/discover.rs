@@ -206,6 +206,17 @@ async fn what_cannot_be_read_is_an_obstacle_and_does_not_hide_the_rest() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_not_whole_is_an_obstacle() {
+    let mut stock = Stock::new();
+    stock.add_bundle("one");
+    stock.listed.push(json!({"mediaType": OCI_MANIFEST}));
+    let (found, _server) = stock.find(ReferrersSource::Api).await;
+    assert_eq!(contents(&found), ["one"]);
+    assert_eq!(found.obstacles.len(), 1);
+    assert_kind!(found.obstacles[0], FetchErrorKind::Malformed { .. });
+}
+
+#[tokio::test]
 async fn a_registry_that_cannot_be_asked_is_an_obstacle() {
     let server = Server::start(|_| Reply::status(429)).await;
     let image = image(&server, "acme/app:v1");

@@ -241,12 +241,15 @@ async fn broken_answers_are_refused() {
         }
         assert!(refused > 20, "{version:?}: {refused}");
     }
+    let mut long = v1.v1_answer();
+    let entry = long.as_object_mut().unwrap().values_mut().next().unwrap();
+    entry["verification"]["inclusionProof"]["hashes"] = json!(vec!["ab".repeat(32); 65]);
     let two = {
         let mut two = v1.v1_answer();
         two["another"] = two.as_object().unwrap().values().next().unwrap().clone();
         two
     };
-    for answer in [json!({}), json!([]), json!("x"), two] {
+    for answer in [json!({}), json!([]), json!("x"), two, long] {
         let body = answer.to_string();
         let server = Server::start(move |_| Reply::status(201).body(body.clone())).await;
         let error = v1.append(LogVersion::V1, &server).await.unwrap_err();

@@ -151,6 +151,8 @@ fn services_are_asked_securely() {
         ("http://[::1]:8080", true),
         ("http://x.example", false),
         ("http://127.0.0.1.x.example", false),
+        ("http://localhost.x.example", false),
+        ("http://localhost.", false),
         ("http://10.0.0.1", false),
         ("ftp://x.example", false),
         ("https://user@x.example", false),
