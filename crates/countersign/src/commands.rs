@@ -1,5 +1,6 @@
 //! The commands, one file each, and the argument groups that several of them share.
 
+mod admit;
 mod images;
 mod serve;
 mod sign;
@@ -16,6 +17,7 @@ use crate::exit::{Exit, Failure};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Admit(admit::Admit),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
@@ -27,6 +29,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Self::Admit(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::SignBlob(command) => command.run(),

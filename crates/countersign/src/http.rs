@@ -3,6 +3,7 @@
 //! One listener serves authority, logs, timestamps and files. Handlers never block the runtime:
 //! what touches the disk or signs runs on the blocking pool, of bounded size.
 
+pub(crate) mod admission;
 mod authority;
 mod body;
 mod error;
@@ -12,8 +13,11 @@ mod log;
 mod log_v1;
 mod log_v2;
 mod timestamp;
+pub(crate) mod tls;
 
 use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +28,9 @@ use axum::response::IntoResponse;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -97,10 +103,49 @@ async fn overloaded(error: BoxError) -> axum::response::Response {
     ([("retry-after", "1")], busy).into_response()
 }
 
-/// Serves until `stop` resolves, then finishes what is under way, within bounds.
+/// What a connection goes through before HTTP is spoken over it.
+pub(crate) trait Security: Clone + Send + 'static {
+    /// The connection after that.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Does it.
+    fn secure(
+        &self,
+        stream: TcpStream,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
+}
+
+/// Nothing: loopback, or a proxy in front.
+#[derive(Clone)]
+struct Plain;
+
+impl Security for Plain {
+    type Stream = TcpStream;
+
+    fn secure(
+        &self,
+        stream: TcpStream,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>> {
+        Box::pin(async { Ok(stream) })
+    }
+}
+
+/// Serves plain HTTP until `stop` resolves, then finishes what is under way, within bounds.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
+    serve_over(listener, Plain, routes, stop).await;
+}
+
+/// Serves over secured connections until `stop` resolves, then finishes what is under way, within
+/// bounds.
+pub(crate) async fn serve_over(
+    listener: TcpListener,
+    security: impl Security,
+    routes: Router,
+    stop: impl Future<Output = ()>,
+) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let builder = Arc::new(builder);
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let mut stop = std::pin::pin!(stop);
@@ -117,12 +162,20 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: impl Futu
         };
         // An answer waits for nobody: batches are made by the log, not by the network stack.
         let _ = stream.set_nodelay(true);
-        let service = hyper_util::service::TowerToHyperService::new(routes.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let service = TowerToHyperService::new(routes.clone());
+        let (watcher, builder, security) =
+            (graceful.watcher(), Arc::clone(&builder), security.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended badly");
+            let secured = tokio::time::timeout(HEAD_TIMEOUT, security.secure(stream)).await;
+            match secured {
+                Ok(Ok(stream)) => {
+                    let connection = builder.serve_connection(TokioIo::new(stream), service);
+                    if let Err(error) = watcher.watch(connection.into_owned()).await {
+                        tracing::debug!(%error, "a connection ended badly");
+                    }
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
+                Err(_) => tracing::debug!("a connection was not secured in time"),
             }
             drop(permit);
         });

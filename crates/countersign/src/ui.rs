@@ -1,5 +1,6 @@
 //! What is printed: results on standard output, everything else on standard error.
 
+pub(crate) mod admit;
 pub(crate) mod logging;
 pub(crate) mod serve;
 pub(crate) mod sign;

@@ -84,14 +84,7 @@ impl Serve {
     async fn serve(self) -> Result<Exit, Failure> {
         // One that was left behind by a process that was killed would be believed.
         let ready = ReadyFile::absent(self.ready_file.as_deref())?;
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
-            Failure::new(Exit::Failure, format!("cannot listen on {}", self.listen))
-                .caused_by(error)
-                .hint("choose another --listen, or port 0 for a free one")
-        })?;
-        let address = listener.local_addr().map_err(|error| {
-            Failure::new(Exit::Failure, "cannot tell the listening address").caused_by(error)
-        })?;
+        let (listener, address) = bind(self.listen).await?;
         let issuers = self.trusted_issuers()?;
         let location = self.location(address)?;
         let clock: tlog::Clock = Arc::new(machine::now);
@@ -190,6 +183,18 @@ impl Serve {
         };
         Issuer::new(url, &self.client_id, kind).map_err(|error| unusable().caused_by(error))
     }
+}
+
+/// Listens, and says where.
+pub(super) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failed = |error| {
+        Failure::new(Exit::Failure, format!("cannot listen on {address}"))
+            .caused_by(error)
+            .hint("choose another --listen, or port 0 for a free one")
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 fn is_loopback(url: &Url) -> bool {
