@@ -306,7 +306,7 @@ fn open_log(
         cannot("open the log in", directory).caused_by(error)
     };
     let objects = PosixObjects::open(&directory.join("objects")).map_err(|e| failed(e.into()))?;
-    let index = Index::open(&directory.join("index.redb")).map_err(|e| failed(e.into()))?;
+    let index = Index::open(&directory.join("index")).map_err(|e| failed(e.into()))?;
     let parts = Parts {
         objects: Arc::new(objects),
         lock: Arc::new(lock.slot(name)),
