@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use base64::Engine;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::https::{Client, Identity};
 use crate::process::{Server, run, run_well};
@@ -336,6 +338,23 @@ async fn a_registry_in_trouble_is_neither_a_pass_nor_a_violation() {
         world.registry.clear_faults();
     }
     assert_eq!(enforcing.ask("validate", &review(&pinned)).await["response"]["allowed"], true);
+}
+
+/// The API server says how long it waits; the answer is there before, however patient we are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_servers_own_deadline_counts() {
+    let world = World::start().await;
+    let digest = world.push("acme/app", "v1");
+    let pinned = format!("{}:v1@{digest}", world.name("acme/app"));
+    let (_server, client) = world.admit(&world.policy("enforce"), &["--timeout", "30"]);
+    world.registry.inject(FaultRule::new("/v2/acme/app/*", Fault::Hang));
+    let review = serde_json::to_vec(&review(&pinned)).unwrap();
+    let headers = "content-type: application/json\r\n";
+    let asked = client.send("POST", "/validate?timeout=1s", headers, &review);
+    let (status, body) = timeout(Duration::from_secs(10), asked).await.unwrap();
+    assert_eq!(status, 200);
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert!(message(&answer).contains("no answer in time"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
