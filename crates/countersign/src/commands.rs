@@ -1,6 +1,7 @@
 //! The commands, one file each, and the argument groups that several of them share.
 
 mod admit;
+mod demo;
 mod images;
 mod serve;
 mod sign;
@@ -18,6 +19,7 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Admit(admit::Admit),
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
@@ -30,6 +32,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Admit(command) => command.run(),
+            Self::Demo(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::SignBlob(command) => command.run(),

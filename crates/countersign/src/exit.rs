@@ -83,6 +83,12 @@ impl Failure {
         self
     }
 
+    /// Says during what it happened.
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }

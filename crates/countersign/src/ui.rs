@@ -1,6 +1,7 @@
 //! What is printed: results on standard output, everything else on standard error.
 
 pub(crate) mod admit;
+pub(crate) mod demo;
 pub(crate) mod logging;
 pub(crate) mod serve;
 pub(crate) mod sign;

@@ -22,19 +22,34 @@ pub const HOUSE: [Room; 12] = [
     Room {
         name: "countersign",
         floor: 6,
-        members: &["authority", "client", "crypto", "evidence", "tlog", "verify"],
+        members: &[
+            "admission",
+            "authority",
+            "client",
+            "crypto",
+            "devkit",
+            "evidence",
+            "policy",
+            "tlog",
+            "verify",
+        ],
         libraries: &[
             "anstream",
             "anstyle",
             "axum",
             "base64",
+            "bytes",
             "clap",
             "hex",
             "hyper-util",
+            "rustls",
+            "rustls-pki-types",
             "serde",
             "serde_json",
+            "tempfile",
             "thiserror",
             "tokio",
+            "tokio-rustls",
             "tower",
             "tower-http",
             "tracing",
@@ -95,16 +110,7 @@ pub const HOUSE: [Room; 12] = [
         name: "tlog",
         floor: 3,
         members: &["crypto", "evidence"],
-        libraries: &[
-            "base64",
-            "hex",
-            "redb",
-            "serde",
-            "serde_json",
-            "thiserror",
-            "tokio",
-            "tracing",
-        ],
+        libraries: &["base64", "hex", "serde", "serde_json", "thiserror", "tokio", "tracing"],
     },
     Room {
         name: "authority",
@@ -267,6 +273,9 @@ pub const HTTP_CLIENTS: &[&str] =
 
 /// Kubernetes clients, as they are named in a path. Only `admission` names them.
 pub const KUBERNETES: &[&str] = &["k8s_openapi", "kube", "kube_client", "kube_runtime"];
+
+/// What is for development only, and where alone the binary may name it: the demo.
+pub const DEVELOPMENT: (&str, &str) = ("devkit", "crates/countersign/src/commands/demo");
 
 /// What a member may do to the world that only the binary may by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

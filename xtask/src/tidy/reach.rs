@@ -2,7 +2,7 @@
 //! Each belongs to one room (see [`super::house`]); the others get it handed in.
 
 use super::Violation;
-use super::house::{BACKENDS, HTTP_CLIENTS, KUBERNETES, PURE, REACHES, Reach};
+use super::house::{BACKENDS, DEVELOPMENT, HTTP_CLIENTS, KUBERNETES, PURE, REACHES, Reach};
 use super::source::{Kind, Mention, Place, Source};
 
 /// Paths that reach something only the binary may, and what to do instead.
@@ -75,6 +75,19 @@ pub fn check(source: &Source) -> Vec<Violation> {
         }
         if !product || mention.test {
             continue;
+        }
+        let (development, demo) = DEVELOPMENT;
+        if source.package == "countersign"
+            && mention.kind == Kind::Path
+            && path.len() > 1
+            && path[0] == development
+            && !source.path.starts_with(demo)
+        {
+            refuse(
+                "libraries",
+                format!("`{text}` is for development only"),
+                "only the demo may start an identity provider or a registry of ours",
+            );
         }
         if let Some(reach) = reached(&text, mention, knows_the_clock)
             && !may(&source.package, reach)

@@ -108,3 +108,16 @@ fn only_one_crate_names_the_http_client_and_only_one_the_kubernetes_client() {
     assert_eq!(in_package("countersign", "use kube::Api;"), ["1 libraries"]);
     assert!(in_package("admission", "use kube::Api;").is_empty());
 }
+
+#[test]
+fn only_the_demo_starts_what_is_for_development() {
+    let text = "use devkit::registry::Registry;\nfn f() { Registry::start(); }";
+    assert_eq!(in_package("countersign", text).len(), 2);
+    let inline = "async fn f() { devkit::issuer::Issuer::start().await; }";
+    assert_eq!(in_package("countersign", inline), ["1 libraries"]);
+    for file in ["commands/demo.rs", "commands/demo/world.rs"] {
+        assert!(check(&product("countersign", file, text)).is_empty(), "{file}");
+    }
+    let test = "#[cfg(test)]\nmod tests { fn f() { devkit::image::Image::new(); } }";
+    assert!(in_package("countersign", test).is_empty());
+}

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod admit;
+mod demo;
 mod https;
 mod process;
