@@ -22,23 +22,34 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .map_err(|error| Failure::new(Exit::Failure, "a task was lost").caused_by(error))
 }
 
-/// Resolves when the process is asked to stop: SIGINT (Ctrl-C) or SIGTERM.
-pub(crate) async fn stop_asked() {
-    let interrupt = tokio::signal::ctrl_c();
+/// What is returned resolves when the process is asked to stop: SIGINT (Ctrl-C) or SIGTERM. From
+/// this call on neither ends it by itself, so that who was told that it is ready may stop it.
+pub(crate) fn stop_asked() -> impl Future<Output = ()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+        // Where one cannot be had it keeps its usual effect, and ends the process.
+        let mut signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        async move {
+            let [interrupt, terminate] = &mut signals;
+            tokio::select! {
+                () = received(interrupt) => {}
+                () = received(terminate) => {}
+            }
         }
     }
     #[cfg(not(unix))]
-    {
-        let _ = interrupt.await;
+    async {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(unix)]
+async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {
+    match signal {
+        Ok(signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }

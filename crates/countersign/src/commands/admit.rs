@@ -94,9 +94,10 @@ impl Admit {
             let registry = RegistryImages(images::registry(&http_client()?)?);
             let admission = Admission::new(policies, registry, no_match);
             let door = Door::new(admission, Duration::from_secs(self.timeout), machine::now);
+            let stop = runtime::stop_asked();
             ui::admit::started(&address, &names);
             let routes = http::admission::router(Arc::new(door));
-            http::serve_over(listener, security, routes, runtime::stop_asked()).await;
+            http::serve_over(listener, security, routes, stop).await;
             ui::admit::stopped();
             Ok(Exit::Success)
         })

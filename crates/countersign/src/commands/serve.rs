@@ -99,10 +99,11 @@ impl Serve {
         let services =
             Arc::new(Services { instance: Arc::clone(&instance), tokens, room: Room::new() });
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
+        let stop = runtime::stop_asked();
         ready.write(&location.url)?;
         ui::serve::started(&location, &self.issuer_texts());
 
-        http::serve(listener, http::router(services), runtime::stop_asked()).await;
+        http::serve(listener, http::router(services), stop).await;
         ready.remove();
         prefetching.abort();
         runtime::blocking(move || instance.stop()).await?;
