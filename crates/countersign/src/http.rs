@@ -27,10 +27,10 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -46,11 +46,13 @@ const REQUEST_SIZE_MAX: usize = 4 * 1024 * 1024;
 /// Requests worked on at once; more are told to come back.
 const REQUESTS_MAX: usize = 1024;
 /// Connections open at once; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4096;
+const CONNECTIONS_MAX: u32 = 4096;
 /// Time for a client to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a request from its last header to the last byte of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Life of a connection. Who reads slowly, or keeps one open for nothing, does so no longer.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(600);
 /// Time for requests under way when a stop is asked for.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ pub(crate) struct Services {
     pub(crate) instance: Arc<Instance>,
     /// Verifies identity tokens.
     pub(crate) tokens: authority::Tokens,
-    /// Where request bodies go while they are worked on.
+    /// Memory for what is sent and answered.
     pub(crate) room: Room,
 }
 
@@ -78,6 +80,7 @@ pub(crate) fn router(services: Arc<Services>) -> Router {
         .merge(log::tiles("/api/v2", |instance| &instance.log_v2))
         .merge(log::tiles("/v1", |instance| &instance.log_v1))
         .merge(log::tiles("/ct", |instance| &instance.certificate_log))
+        .merge(log::issuers("/ct"))
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(services);
@@ -99,8 +102,7 @@ async fn overloaded(error: BoxError) -> axum::response::Response {
     if error.is::<tower::timeout::error::Elapsed>() {
         return ApiError::new(StatusCode::GATEWAY_TIMEOUT, 4, "no answer in time").into_response();
     }
-    let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, 14, "too many requests at once");
-    ([("retry-after", "1")], busy).into_response()
+    ApiError::unavailable("too many requests at once").into_response()
 }
 
 /// What a connection goes through before HTTP is spoken over it.
@@ -146,8 +148,9 @@ pub(crate) async fn serve_over(
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let builder = Arc::new(builder);
-    let graceful = GracefulShutdown::new();
-    let connections = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    // Closed when the stop is asked for.
+    let (running, ended) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let permit = Arc::clone(&connections).acquire_owned();
@@ -163,17 +166,11 @@ pub(crate) async fn serve_over(
         // An answer waits for nobody: batches are made by the log, not by the network stack.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(routes.clone());
-        let (watcher, builder, security) =
-            (graceful.watcher(), Arc::clone(&builder), security.clone());
+        let (builder, security, ended) = (Arc::clone(&builder), security.clone(), ended.clone());
         tokio::spawn(async move {
             let secured = tokio::time::timeout(HEAD_TIMEOUT, security.secure(stream)).await;
             match secured {
-                Ok(Ok(stream)) => {
-                    let connection = builder.serve_connection(TokioIo::new(stream), service);
-                    if let Err(error) = watcher.watch(connection.into_owned()).await {
-                        tracing::debug!(%error, "a connection ended badly");
-                    }
-                }
+                Ok(Ok(stream)) => converse(&builder, stream, service, ended).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a connection was not secured"),
                 Err(_) => tracing::debug!("a connection was not secured in time"),
             }
@@ -181,7 +178,38 @@ pub(crate) async fn serve_over(
         });
     }
     drop(listener);
-    if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
+    drop(running);
+    let all_ended = connections.acquire_many(CONNECTIONS_MAX);
+    if tokio::time::timeout(STOP_TIMEOUT, all_ended).await.is_err() {
         tracing::warn!("requests still under way were cut off");
+    }
+}
+
+/// Answers requests over one connection; from its time limit or the server's end on, only the one
+/// that is under way.
+async fn converse(
+    builder: &Builder<TokioExecutor>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: TowerToHyperService<Router>,
+    mut ended: watch::Receiver<()>,
+) {
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = async {
+            tokio::select! {
+                _ = ended.changed() => {}
+                () = tokio::time::sleep(CONNECTION_TIME_MAX) => {}
+            }
+        } => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(REQUEST_TIMEOUT, connection).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err("the client did not read its answer in time".into()),
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended badly");
     }
 }

@@ -1,7 +1,8 @@
 //! Request bodies and query parameters, read within bounds, and refused as everything else is.
 //!
 //! A body is read whole before anything is done with it: within a size, within a time, and within
-//! memory that all requests share, so that many large uploads cannot take more than that.
+//! memory that all requests share, so that many large uploads cannot take more than that. Large
+//! answers are bounded in the same way, for clients that ask for many and read none.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -23,20 +24,47 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// judged takes a few times its size.
 const BODIES_SIZE_MAX: usize = 128 << 20;
 
+/// Memory for all large answers that were not read yet, in bytes: a bundle of entries may have 16
+/// MiB.
+const ANSWERS_SIZE_MAX: usize = 256 << 20;
+
 /// What one permit stands for, in bytes.
 const UNIT: usize = 1024;
 
-/// Memory for bodies, shared by all requests.
-pub(crate) struct Room(Arc<Semaphore>);
+/// Memory that all requests share.
+pub(crate) struct Room {
+    bodies: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
 
 impl Room {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_SIZE_MAX / UNIT)))
+        let room = |size: usize| Arc::new(Semaphore::new(size / UNIT));
+        Self { bodies: room(BODIES_SIZE_MAX), answers: room(ANSWERS_SIZE_MAX) }
     }
 
-    fn reserve(&self, size: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(size / UNIT + 1).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+    /// Makes bytes a part of an answer, which counts until it was sent, or its client is gone.
+    pub(super) fn answer(&self, bytes: Vec<u8>) -> Result<Bytes, ApiError> {
+        let room = reserve(&self.answers, bytes.len());
+        let room = room.ok_or_else(|| ApiError::unavailable("too much is asked for at once"))?;
+        Ok(Bytes::from_owner(Held { bytes, _room: room }))
+    }
+}
+
+fn reserve(room: &Arc<Semaphore>, size: usize) -> Option<OwnedSemaphorePermit> {
+    let units = u32::try_from(size / UNIT + 1).ok()?;
+    Arc::clone(room).try_acquire_many_owned(units).ok()
+}
+
+/// Bytes, and the room that they take.
+struct Held {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -64,7 +92,7 @@ impl FromRequest<Arc<Services>> for RequestBody {
         // What is not stated may be as much as is taken.
         let stated = request.body().size_hint().upper();
         let size = stated.and_then(|size| usize::try_from(size).ok()).unwrap_or(REQUEST_SIZE_MAX);
-        let room = services.room.reserve(size.min(REQUEST_SIZE_MAX));
+        let room = reserve(&services.room.bodies, size.min(REQUEST_SIZE_MAX));
         let room = room.ok_or_else(|| ApiError::unavailable("too much is sent here at once"))?;
         let reading = Bytes::from_request(request, services);
         let read = tokio::time::timeout(BODY_TIMEOUT, reading).await.map_err(|_| {

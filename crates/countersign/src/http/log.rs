@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -94,13 +95,15 @@ async fn checkpoint(State(services): State<Arc<Services>>, which: Which) -> Resp
 
 async fn tile(
     State(services): State<Arc<Services>>,
-    Path(path): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     which: Which,
 ) -> Result<Response, ApiError> {
+    let Path(path) = path.map_err(|_| ApiError::not_found())?;
     let tile: Tile = format!("tile/{path}").parse().map_err(|_| ApiError::not_found())?;
     let log = Arc::clone(which(&services.instance));
     let read = unblocked(move || log.tile(tile)).await?;
     let bytes = read.map_err(|error| read_error(&error))?.ok_or_else(ApiError::not_found)?;
+    let bytes = services.room.answer(bytes)?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream"),
         // A tile never changes once it is published.
@@ -108,4 +111,23 @@ async fn tile(
     ];
     debug_assert!(tile.kind() != TileKind::Side, "side tiles have no public path");
     Ok((StatusCode::OK, headers, bytes).into_response())
+}
+
+/// The certificates in the chains of a CT log's entries, each under its SHA-256: C2SP
+/// static-ct-api, "Issuers". All of ours have the authority's own.
+pub(super) fn issuers(prefix: &str) -> Router<Arc<Services>> {
+    Router::new().route(&format!("{prefix}/issuer/{{fingerprint}}"), get(issuer))
+}
+
+async fn issuer(
+    State(services): State<Arc<Services>>,
+    fingerprint: Result<Path<String>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Path(fingerprint) = fingerprint.map_err(|_| ApiError::not_found())?;
+    let chain = services.instance.certificates.authority().chain();
+    let issuer = chain
+        .iter()
+        .find(|issuer| hex::encode(crypto::sha256(issuer.der())) == fingerprint)
+        .ok_or_else(ApiError::not_found)?;
+    Ok(([(CONTENT_TYPE, "application/pkix-cert")], issuer.der().to_vec()).into_response())
 }
