@@ -2,6 +2,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod admit;
+mod authority_api;
+mod bounds;
 mod demo;
+mod health;
 mod https;
+mod instance;
+mod killed;
+mod life;
+mod log_v1_api;
+mod log_v2_api;
 mod process;
+mod tiles_api;
+mod timestamp_api;
+mod trust;
+mod wire;

@@ -1,0 +1,240 @@
+//! What comes from outside is bounded: size, count, time. Whoever goes too far is told so, and the
+//! others are served.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crypto::KeyKind;
+use testkit::Submission;
+use testkit::log::Kind;
+
+use crate::instance::{Instance, Place};
+use crate::wire::{connect, exchange, read_answer, request};
+
+/// The server's own bounds.
+const REQUEST_SIZE_MAX: usize = 4 << 20;
+const REQUESTS_MAX: usize = 1024;
+const BODIES_SIZE_MAX: usize = 128 << 20;
+
+const POSTS: [&str; 6] = [
+    "/api/v2/signingCert",
+    "/api/v1/log/entries",
+    "/api/v1/log/entries/retrieve",
+    "/api/v1/index/retrieve",
+    "/api/v2/log/entries",
+    "/api/v1/timestamp",
+];
+
+#[track_caller]
+fn is_alive(instance: &Instance) {
+    instance.get("/readyz").wanted(200);
+    let request = Submission::new(Kind::HashedRekordV2, KeyKind::EcdsaP256).request();
+    instance.post("/api/v2/log/entries", &request).wanted(201);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_413_in_json() {
+    let place = Place::new();
+    let instance = place.start();
+    let body = vec![b' '; REQUEST_SIZE_MAX + 1];
+    let headers = [("content-type", "application/json")];
+    for path in POSTS {
+        let answer = exchange(instance.address(), "POST", path, &headers, &body).unwrap();
+        assert_eq!(answer.status, 413, "{path}");
+        assert!(answer.message().contains("too long"), "{path}: {}", answer.text());
+        // One that does not say how long it will be.
+        let mut stream = connect(instance.address()).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n{:x}\r\n",
+            body.len()
+        );
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        assert_eq!(read_answer(&mut stream).unwrap().status, 413, "{path}");
+    }
+    // The longest that is taken, which is JSON's own whitespace, and then nothing.
+    let body = vec![b' '; REQUEST_SIZE_MAX];
+    exchange(instance.address(), "POST", "/api/v2/log/entries", &headers, &body)
+        .unwrap()
+        .wanted(400);
+    is_alive(&instance);
+}
+
+#[test]
+fn what_is_not_there_is_404_in_json_and_a_wrong_method_405() {
+    let place = Place::new();
+    let instance = place.start();
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v3/log",
+        "/favicon.ico",
+        "/..",
+        "//",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/api/v2/signingCert/",
+    ] {
+        let answer = instance.get(path).wanted(404);
+        assert_eq!(answer.message(), "not found", "{path}");
+    }
+    for path in
+        POSTS.into_iter().filter(|path| !path.ends_with("entries") && !path.ends_with("retrieve"))
+    {
+        let answer = instance.get(path).wanted(405);
+        assert_eq!(answer.message(), "method not allowed", "{path}");
+        assert_eq!(answer.header("allow"), Some("POST"), "{path}");
+    }
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
+        for path in ["/checkpoint", "/api/v1/log", "/api/v2/log/entries", "/trust_config.json"] {
+            let answer = exchange(instance.address(), method, path, &[], b"").unwrap();
+            assert_eq!(answer.status, 405, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn endless_heads_are_refused() {
+    let place = Place::new();
+    let instance = place.start();
+    // A bearer token of a megabyte (CVE-2025-66506, CVE-2025-27144).
+    let token = format!("Bearer {}", ".".repeat(1 << 20));
+    let headers = [("authorization", token.as_str())];
+    let answer = exchange(instance.address(), "POST", "/api/v2/signingCert", &headers, b"{}");
+    assert!(answer.is_err() || answer.unwrap().status == 431);
+    let path = format!("/{}", "a".repeat(1 << 20));
+    let answer = exchange(instance.address(), "GET", &path, &[], b"");
+    assert!(answer.is_err() || [414, 431].contains(&answer.unwrap().status));
+    let many: Vec<_> = (0..1000).map(|number| format!("x-{number}")).collect();
+    let headers: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    let answer = exchange(instance.address(), "GET", "/healthz", &headers, b"");
+    assert!(answer.is_err() || answer.unwrap().status == 431);
+    is_alive(&instance);
+}
+
+#[test]
+fn what_is_not_http_is_hung_up_on() {
+    let place = Place::new();
+    let instance = place.start();
+    let (lines, tls) = (b"\r\n".repeat(10_000), [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
+    for bytes in
+        [&b"\0\0\0\0\r\n\r\n"[..], b"hello\r\n\r\n", &tls, &lines, b"GET / HTTP/9.9\r\n\r\n"]
+    {
+        let mut stream = connect(instance.address()).unwrap();
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.take(4096).read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
+    }
+    is_alive(&instance);
+}
+
+/// Time until the other side hangs up.
+fn hung_up_after(mut stream: TcpStream) -> (Duration, Vec<u8>) {
+    let began = Instant::now();
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("{error}"),
+    }
+    (began.elapsed(), answer)
+}
+
+#[test]
+fn who_takes_too_long_is_hung_up_on() {
+    let place = Place::new();
+    let instance = place.start();
+    // The server's bounds are 10 s; what is read gives up after 30.
+    let open = |bytes: &[u8]| {
+        let mut stream = connect(instance.address()).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream
+    };
+    let whole = request("POST", "/api/v1/log/entries", &[], b"{}");
+    let silent = open(b"");
+    let slow_head = open(b"GET /healthz HTTP/1.1\r\nhost: ");
+    let slow_body = open(&whole[..whole.len() - 1]);
+    let ((silent, _), (slow_head, _), (slow_body, answer)) =
+        (hung_up_after(silent), hung_up_after(slow_head), hung_up_after(slow_body));
+    println!(
+        "hung up after {silent:?} of silence, {slow_head:?} of a head, {slow_body:?} of a body"
+    );
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"));
+    is_alive(&instance);
+}
+
+/// One byte short of whole: each is worked on until its body is there.
+fn unfinished(instance: &Instance, count: usize) -> Vec<TcpStream> {
+    let request = request("POST", "/api/v1/log/entries", &[], b"{}");
+    let open = |_| {
+        let mut stream = connect(instance.address()).unwrap();
+        stream.write_all(&request[..request.len() - 1]).unwrap();
+        stream
+    };
+    (0..count).map(open).collect()
+}
+
+#[test]
+fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
+    let place = Place::new();
+    let instance = place.start();
+    let mut waiting = unfinished(&instance, REQUESTS_MAX);
+    let shed = loop {
+        // Those that were sent first may not all have arrived.
+        let answer = instance.get("/healthz");
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!(shed.status, 503);
+    assert_eq!(shed.header("retry-after"), Some("1"));
+    assert_eq!(shed.message(), "too many requests at once");
+    // Those that wait are answered, and then there is room again.
+    for stream in &mut waiting {
+        stream.write_all(b"}").unwrap();
+        assert_eq!(read_answer(stream).unwrap().status, 400);
+    }
+    is_alive(&instance);
+}
+
+#[test]
+fn more_uploads_than_there_is_memory_for_are_told_to_come_back() {
+    let place = Place::new();
+    let instance = place.start();
+    let head = format!(
+        "POST /api/v2/log/entries HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+         content-length: {REQUEST_SIZE_MAX}\r\n\r\n{{"
+    );
+    let uploads = BODIES_SIZE_MAX / REQUEST_SIZE_MAX;
+    let mut waiting: Vec<_> = (0..uploads)
+        .map(|_| {
+            let mut stream = connect(instance.address()).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    let refused = loop {
+        let mut stream = connect(instance.address()).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        // Taken in until those before have arrived.
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        match read_answer(&mut stream) {
+            Ok(answer) => break answer,
+            Err(_) => assert!(began.elapsed() < Duration::from_secs(8), "never full"),
+        }
+    };
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // Small ones still find room beside them, or at the latest when those have gone.
+    waiting.clear();
+    loop {
+        if instance.get("/readyz").status == 200 {
+            break;
+        }
+    }
+    is_alive(&instance);
+}
