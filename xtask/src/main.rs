@@ -1,18 +1,22 @@
-//! `cargo run -p xtask -- tidy` and `… interop`: run one of the project's own checks and report
-//! what it found.
+//! `cargo run -p xtask -- tidy`, `… interop` and `… load`: run one of the project's own checks and
+//! report what it found.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use xtask::interop::Selection;
+use xtask::load::{CONNECTIONS_MAX, Load, SECONDS_MAX, TABLE_HEAD};
 
 const USAGE: &str = "\
 usage: cargo run -p xtask -- tidy
        cargo run -p xtask -- interop [all|python|javascript|registry|openssl]
+       cargo run --release -p xtask -- load [SECONDS [CONNECTIONS]]
 
   tidy     the house's invariants
   interop  real clients against a running instance: those that are installed; `all` and a
-           client's name fail where one is absent. xtask/interop/install installs them.";
+           client's name fail where one is absent. xtask/interop/install installs them.
+  load     entries, certificates and timestamps a second that an instance on this machine takes,
+           for SECONDS each (10) from CONNECTIONS at once (256)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +24,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy(),
         ["interop"] => interop(None),
         ["interop", which] => interop(Some(which)),
+        ["load", numbers @ ..] => load(numbers),
         _ => usage(),
     }
 }
@@ -37,6 +42,32 @@ fn interop(which: Option<&str>) -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("interop could not start: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Loads an instance and prints the figures.
+fn load(numbers: &[&str]) -> ExitCode {
+    let number = |at: usize, usual: u64| match numbers.get(at) {
+        None => Some(usual),
+        Some(text) => text.parse().ok(),
+    };
+    let (Some(seconds @ 1..=SECONDS_MAX), Some(connections), true) =
+        (number(0, 10), number(1, 256), numbers.len() <= 2)
+    else {
+        return usage();
+    };
+    let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+    if !(1..=CONNECTIONS_MAX).contains(&connections) {
+        return usage();
+    }
+    println!("{TABLE_HEAD}");
+    let load = Load { seconds, connections };
+    match xtask::load::run(&workspace(), load, |figures| println!("{figures}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
             ExitCode::from(2)
         }
     }
