@@ -1,4 +1,8 @@
 //! Tests of the crate from the outside.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod key;
+mod key_file;
 mod merkle;
+mod signer;
+mod vectors;

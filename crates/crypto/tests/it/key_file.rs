@@ -1,0 +1,81 @@
+//! Key files: written once, for their owner only, and read back; everything else is refused.
+
+use crypto::{KeyFileError, KeyPair, Signer};
+
+use crate::key::KINDS;
+
+#[test]
+fn a_key_reads_back_from_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for (number, kind) in KINDS.into_iter().enumerate() {
+        let path = directory.path().join(format!("{number}.pem"));
+        let pair = KeyPair::generate(kind).unwrap();
+        pair.write_new(&path).unwrap();
+        let again = KeyPair::read(&path).unwrap();
+        assert_eq!(again.public_key(), pair.public_key());
+        let signature = again.sign_bytes(b"message").unwrap();
+        let scheme = pair.public_key().default_scheme();
+        pair.public_key().verify(scheme, crypto::Message::Bytes(b"message"), &signature).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{kind}");
+        assert_eq!(text, *pair.to_pem().unwrap());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.pem");
+    KeyPair::generate(KINDS[0]).unwrap().write_new(&path).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}
+
+#[test]
+fn a_file_that_exists_is_never_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.pem");
+    std::fs::write(&path, "what was there").unwrap();
+    let refused = KeyPair::generate(KINDS[0]).unwrap().write_new(&path).unwrap_err();
+    let KeyFileError::Io { path: named, source } = refused else { panic!("{refused:?}") };
+    assert_eq!((named, source.kind()), (path.clone(), std::io::ErrorKind::AlreadyExists));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "what was there");
+    #[cfg(unix)]
+    {
+        // Not through a link either, even one that leads nowhere.
+        let link = directory.path().join("link.pem");
+        std::os::unix::fs::symlink(directory.path().join("nowhere"), &link).unwrap();
+        assert!(KeyPair::generate(KINDS[0]).unwrap().write_new(&link).is_err());
+        assert!(!directory.path().join("nowhere").exists());
+    }
+}
+
+#[test]
+fn what_is_no_key_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.pem");
+    let read = |content: &[u8]| {
+        std::fs::write(&path, content).unwrap();
+        KeyPair::read(&path).unwrap_err()
+    };
+    assert!(matches!(read(b""), KeyFileError::NotPkcs8Pem));
+    assert!(matches!(read(b"no PEM"), KeyFileError::NotPkcs8Pem));
+    assert!(matches!(read(&vec![b'A'; 16 * 1024 + 1]), KeyFileError::TooLong { .. }));
+    let pair = KeyPair::generate(KINDS[0]).unwrap();
+    assert!(matches!(read(pair.public_key().to_pem().as_bytes()), KeyFileError::NotPkcs8Pem));
+    let encrypted = pair.to_pem().unwrap().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    assert!(matches!(read(encrypted.as_bytes()), KeyFileError::NotPkcs8Pem));
+    let old = pair.to_pem().unwrap().replace("PRIVATE KEY", "EC PRIVATE KEY");
+    assert!(matches!(read(old.as_bytes()), KeyFileError::NotPkcs8Pem));
+    let nonsense = crypto::pem::encode("PRIVATE KEY", b"no key");
+    assert!(matches!(read(nonsense.as_bytes()), KeyFileError::UnsupportedKey));
+    // X25519, with which nothing is signed.
+    let agreement = hex::decode(format!("302e020100300506032b656e04220420{}", "11".repeat(32)));
+    let agreement = crypto::pem::encode("PRIVATE KEY", &agreement.unwrap());
+    assert!(matches!(read(agreement.as_bytes()), KeyFileError::UnsupportedKey));
+    let absent = KeyPair::read(&directory.path().join("absent"));
+    assert!(matches!(absent, Err(KeyFileError::Io { .. })));
+    assert!(matches!(KeyPair::read(directory.path()), Err(KeyFileError::Io { .. })));
+}
