@@ -11,7 +11,7 @@ mod trust;
 mod verify;
 mod verify_blob;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
 use crate::exit::{Exit, Failure};
 
@@ -40,13 +40,4 @@ impl Command {
             Self::VerifyBlob(command) => command.run(),
         }
     }
-}
-
-/// In which form results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON document with a versioned schema.
-    Json,
 }

@@ -28,6 +28,7 @@ use axum::response::IntoResponse;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tlog::intake::v2::DssePolicy;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -62,6 +63,8 @@ pub(crate) struct Services {
     pub(crate) instance: Arc<Instance>,
     /// Verifies identity tokens.
     pub(crate) tokens: authority::Tokens,
+    /// Whether log v2 takes whole envelopes.
+    pub(crate) log_v2_dsse: DssePolicy,
     /// Memory for what is sent and answered.
     pub(crate) room: Room,
 }

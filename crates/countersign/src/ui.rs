@@ -10,12 +10,23 @@ pub(crate) mod verdict;
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 
+use clap::ValueEnum;
+
 use crate::exit::Failure;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
+
+/// In which form results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs: one JSON document with a versioned schema.
+    Json,
+}
 
 /// Prints why a command ended, and what can be done about it.
 pub(crate) fn failure(failure: &Failure) {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ::authority::issuer::{IssuerKind, Issuers};
 use ::authority::{Issuer, TokenVerifier};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use client::{Http, HttpOptions};
+use tlog::intake::v2::DssePolicy;
 use tokio::net::TcpListener;
 use url::{Host, Url};
 
@@ -67,6 +68,20 @@ pub(crate) struct Serve {
     /// Audience that identity tokens must be made for.
     #[arg(long, value_name = "ID", default_value = CLIENT_ID)]
     client_id: String,
+
+    /// Whether log v2 takes whole envelopes (`dsse` 0.0.2). The JavaScript client still sends them;
+    /// the Go and Python clients do not verify them, and send a hash instead.
+    #[arg(long, value_enum, default_value_t = LogDsse::Accept)]
+    log_v2_dsse: LogDsse,
+}
+
+/// What log v2 does with envelopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogDsse {
+    /// Takes them.
+    Accept,
+    /// Refuses them.
+    Refuse,
 }
 
 impl Serve {
@@ -96,8 +111,13 @@ impl Serve {
         let client = Http::new(options)
             .map_err(|error| Failure::new(Exit::Failure, "cannot speak HTTP").caused_by(error))?;
         let tokens = TokenVerifier::new(issuers, Documents::new(Arc::new(client)));
+        let log_v2_dsse = match self.log_v2_dsse {
+            LogDsse::Accept => DssePolicy::Accept,
+            LogDsse::Refuse => DssePolicy::Refuse,
+        };
         let services =
-            Arc::new(Services { instance: Arc::clone(&instance), tokens, room: Room::new() });
+            Services { instance: Arc::clone(&instance), tokens, log_v2_dsse, room: Room::new() };
+        let services = Arc::new(services);
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
         let stop = runtime::stop_asked();
         ready.write(&location.url)?;

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::images::{self, IMAGE_TIMEOUT};
 use super::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
+use crate::ui::Output;
 use crate::{machine, runtime, ui};
 
 /// Predicate type of a signature over an image (Cosign v3).
@@ -37,6 +38,10 @@ pub(crate) struct Sign {
     #[command(flatten)]
     signing: SigningArguments,
 
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "COSIGN_OUTPUT")]
+    output: Output,
+
     /// Accepted for Cosign's sake; nothing is asked when signing with a private instance.
     #[arg(short, long, hide = true)]
     yes: bool,
@@ -57,7 +62,7 @@ impl Sign {
                 .await
                 .map_err(|error| signing::failed(&first, error))?;
             for image in &parsed {
-                sign_one(&registry, &session, image, &annotations).await?;
+                sign_one(&registry, &session, image, &annotations, self.output).await?;
             }
             Ok(Exit::Success)
         })
@@ -80,6 +85,7 @@ async fn sign_one(
     session: &client::sign::SigningSession<'_>,
     image: &ImageRef,
     annotations: &BTreeMap<String, String>,
+    output: Output,
 ) -> Result<(), Failure> {
     let deadline = Deadline::after(IMAGE_TIMEOUT);
     let manifest = images::resolve(registry, image, deadline).await?;
@@ -114,7 +120,7 @@ async fn sign_one(
             }
         })?;
     let place = format!("{}@{}", image.name(), attached.manifest);
-    ui::sign::signed(&name, &manifest.digest, &evidence, &place);
+    ui::sign::signed(output, &name, &manifest.digest, &evidence, &place);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use client::ToSign;
 use super::signing::{self, SigningArguments};
 use super::verify_blob::hash_file;
 use crate::exit::{Exit, Failure};
+use crate::ui::Output;
 use crate::{machine, runtime, ui};
 
 /// Sign a file with a CI identity: the signature, its certificate, log entry and timestamp go into
@@ -26,6 +27,10 @@ pub(crate) struct SignBlob {
 
     #[command(flatten)]
     signing: SigningArguments,
+
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "COSIGN_OUTPUT")]
+    output: Output,
 
     /// Accepted for Cosign's sake; nothing is asked when signing with a private instance.
     #[arg(short, long, hide = true)]
@@ -49,7 +54,8 @@ impl SignBlob {
                 Failure::new(Exit::Failure, format!("cannot write {}", self.bundle.display()))
                     .caused_by(error)
             })?;
-            ui::sign::signed(&name, &digest, &evidence, &self.bundle.display().to_string());
+            let place = self.bundle.display().to_string();
+            ui::sign::signed(self.output, &name, &digest, &evidence, &place);
             Ok(Exit::Success)
         })
     }

@@ -5,12 +5,12 @@ use client::{Deadline, Registry};
 use evidence::ImageRef;
 use verify::{Artifact, Case, Policy};
 
-use super::Output;
 use super::images::{self, IMAGE_TIMEOUT};
 use super::signing::http_client;
 use super::trust::{SignerArguments, TrustRootArguments};
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
+use crate::ui::Output;
 use crate::ui::verdict::{self, Shown};
 use crate::{machine, runtime};
 

@@ -10,9 +10,9 @@ use evidence::entry::Body;
 use evidence::{Digest, Evidence, Statement};
 use verify::{Artifact, Case, NonEmpty, Piece};
 
-use super::Output;
 use super::trust::{SignerArguments, TrustRootArguments};
 use crate::exit::{Exit, Failure};
+use crate::ui::Output;
 use crate::{machine, ui};
 
 /// Largest file held in memory, in bytes, where a signature is over the file itself.

@@ -14,7 +14,7 @@ use axum::routing::post;
 use evidence::LogEntry;
 use evidence::entry::InclusionProof;
 use evidence::note::key_id;
-use tlog::intake::v2::{self, DssePolicy};
+use tlog::intake::v2;
 
 use super::body::RequestBody;
 use super::log::{append_error, read_error, refused, unblocked};
@@ -31,8 +31,8 @@ async fn create(
     State(services): State<Arc<Services>>,
     body: RequestBody,
 ) -> Result<Response, ApiError> {
-    // Clients in use still send envelopes; what they get is what they asked for.
-    let admitted = unblocked(move || v2::propose(&body, DssePolicy::Accept)).await?;
+    let dsse = services.log_v2_dsse;
+    let admitted = unblocked(move || v2::propose(&body, dsse)).await?;
     let admitted = admitted.map_err(|error| refused(&error))?;
     let log = Arc::clone(&services.instance.log_v2);
     let appending = log.append(admitted.leaf).map_err(|error| append_error(&error))?;
