@@ -2,6 +2,8 @@
 //!
 //! DSSE protocol v1.0.0 (secure-systems-lab).
 
+use crypto::{Hash, HashAlgorithm, Hasher};
+
 /// Payload type of in-toto statements (in-toto attestation framework, "Envelope").
 pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
@@ -26,13 +28,26 @@ impl Envelope {
     pub fn pae(&self) -> Vec<u8> {
         pae(&self.payload_type, &self.payload)
     }
+
+    /// The hash of [`Envelope::pae`], without a copy of the payload, which may be a whole SBOM.
+    #[must_use]
+    pub fn pae_hash(&self, algorithm: HashAlgorithm) -> Hash {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(head(&self.payload_type, &self.payload).as_bytes());
+        hasher.update(&self.payload);
+        hasher.finish()
+    }
 }
 
 /// DSSE's pre-authentication encoding of a payload of that type.
 #[must_use]
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded =
-        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    let mut encoded = head(payload_type, payload).into_bytes();
     encoded.extend_from_slice(payload);
     encoded
+}
+
+/// What stands before the payload.
+fn head(payload_type: &str, payload: &[u8]) -> String {
+    format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len())
 }

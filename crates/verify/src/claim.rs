@@ -132,9 +132,18 @@ pub fn verify(
             None
         }
         Content::Envelope(envelope) => {
-            let pae = envelope.pae();
             let verifies = |scheme: &Scheme| {
-                signer.key().verify(*scheme, Message::Bytes(&pae), &envelope.signature).is_ok()
+                let signature = &envelope.signature;
+                let outcome = match scheme.hash() {
+                    Some(algorithm) => {
+                        let hash = envelope.pae_hash(algorithm);
+                        signer.key().verify(*scheme, Message::Hashed(&hash), signature)
+                    }
+                    None => {
+                        signer.key().verify(*scheme, Message::Bytes(&envelope.pae()), signature)
+                    }
+                };
+                outcome.is_ok()
             };
             if !schemes.iter().any(verifies) {
                 return Err(Refusal::BadSignature);
@@ -270,7 +279,7 @@ fn bind_entry(
             bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
         }
         (Content::Envelope(envelope), Body::HashedRekordV2(record)) => {
-            let pae = Hash::of(record.digest.algorithm(), &envelope.pae());
+            let pae = envelope.pae_hash(record.digest.algorithm());
             if record.digest != Digest::from(pae) {
                 return Err(mismatch("envelope"));
             }

@@ -186,9 +186,11 @@ fn verify_timestamp(
 
     // Several generations of one authority may share a name; one of them has to hold at that time.
     let mut refusal = Refusal::UnknownTimestampAuthority { index };
+    let looks_inside = roots.timestamp_authorities.iter().any(|own| own.signer.is_none());
+    let brought = if looks_inside { brought_signers(&timestamp) } else { Vec::new() };
     for authority in &roots.timestamp_authorities {
-        let Some(signer) = signer_of(&timestamp, authority) else { continue };
-        match verify_under(index, &timestamp, &signer, authority) {
+        let Some(signer) = signer_of(&timestamp, authority, &brought) else { continue };
+        match verify_under(index, &timestamp, signer, authority) {
             Ok(()) => {
                 let observer = Observer::TimestampAuthority(authority.uri.clone());
                 let key = signer.public_key().spki_der().to_vec();
@@ -200,20 +202,25 @@ fn verify_timestamp(
     Err(refusal)
 }
 
+/// The certificates in the token that it says signed it: more than one only if somebody put
+/// another of the same name and number beside it. What nothing points to is never looked at.
+fn brought_signers(timestamp: &Timestamp) -> Vec<Certificate> {
+    let parsed = timestamp.certificates().iter().filter_map(|der| Certificate::parse(der).ok());
+    parsed.filter(|certificate| is_signer(timestamp.signer(), certificate)).collect()
+}
+
 /// The certificate that the token says signed it, if it can be this authority's: the pinned one,
-/// or one the token brings along and the authority's chain issued. A certificate in the token that
-/// nothing points to is never looked at.
-fn signer_of(timestamp: &Timestamp, authority: &TimestampAuthority) -> Option<Certificate> {
+/// or one the token brings along in the name of the authority.
+fn signer_of<'c>(
+    timestamp: &Timestamp,
+    authority: &'c TimestampAuthority,
+    brought: &'c [Certificate],
+) -> Option<&'c Certificate> {
     if let Some(pinned) = &authority.signer {
-        return is_signer(timestamp.signer(), pinned).then(|| pinned.clone());
+        return is_signer(timestamp.signer(), pinned).then_some(pinned);
     }
-    let chain = authority.chain.as_ref()?;
-    timestamp.certificates().iter().filter_map(|der| Certificate::parse(der).ok()).find(
-        |certificate| {
-            is_signer(timestamp.signer(), certificate)
-                && certificate.issuer_name_der() == chain.issuing().subject_name_der()
-        },
-    )
+    let issuer = authority.chain.as_ref()?.issuing().subject_name_der();
+    brought.iter().find(|certificate| certificate.issuer_name_der() == issuer)
 }
 
 fn is_signer(id: &SignerId, certificate: &Certificate) -> bool {

@@ -11,6 +11,7 @@ mod bundle;
 mod certificate;
 mod digest;
 mod entry;
+mod envelope;
 mod image;
 mod key_details;
 mod note;
