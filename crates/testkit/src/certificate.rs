@@ -53,6 +53,8 @@ pub struct CertificateDraft {
     pub sct_list: Option<Vec<u8>>,
     /// Who signs.
     pub signed_by: Key,
+    /// How, where it is not the key's usual scheme.
+    pub scheme: Option<Scheme>,
     /// Whether the signature is damaged afterwards.
     pub damaged: bool,
 }
@@ -216,11 +218,15 @@ impl CertificateDraft {
             extensions.push(ExtensionDraft::new(SCT_LIST, false, der::octets(&list)).encode());
         }
         let tbs = self.tbs(&extensions);
-        let mut signature = self.signed_by.sign(&tbs);
+        let mut signature = self.signed_by.sign_with(self.scheme(), &tbs);
         if self.damaged {
             damage(&mut signature);
         }
-        der::sequence(&[&tbs, &signature_algorithm(&self.signed_by), &der::bits(&signature)])
+        der::sequence(&[&tbs, &scheme_identifier(self.scheme()), &der::bits(&signature)])
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.scheme.unwrap_or_else(|| self.signed_by.public().default_scheme())
     }
 
     fn tbs(&self, extensions: &[Vec<u8>]) -> Vec<u8> {
@@ -233,7 +239,7 @@ impl CertificateDraft {
         der::sequence(&[
             &der::context(0, &der::small(2)),
             &der::integer(&self.serial),
-            &signature_algorithm(&self.signed_by),
+            &scheme_identifier(self.scheme()),
             &self.issuer,
             &validity,
             &self.subject,

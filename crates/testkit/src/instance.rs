@@ -235,6 +235,7 @@ fn plain(subject: &[u8], key: &Key, issuer: &[u8], signed_by: &Key) -> Certifica
         scts: Vec::new(),
         sct_list: None,
         signed_by: signed_by.clone(),
+        scheme: None,
         damaged: false,
     }
 }

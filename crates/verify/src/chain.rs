@@ -101,6 +101,9 @@ pub enum BadChain {
         /// The extended key usage wanted.
         wanted: ObjectIdentifier,
     },
+    /// A signer's certificate whose key usage does not allow signatures (RFC 5280 §4.2.1.3).
+    #[error("its key usage does not allow digital signatures")]
+    MayNotSign,
     /// A critical extension that is not understood.
     #[error("certificate {index} has the unknown critical extension {oid}")]
     UnknownCriticalExtension {
@@ -193,6 +196,14 @@ impl Chain {
     /// Checks the path from an end-entity certificate to the anchor at one moment: signatures,
     /// names, constraints, usage, and the certificate's own validity.
     pub(crate) fn verify_leaf(&self, leaf: &Certificate, time: UnixTime) -> Result<(), BadChain> {
+        let usage = leaf.usage().map_err(|_| BadChain::MalformedUsage { index: 0 })?;
+        let purpose = self.purpose.oid();
+        if !usage.extended.is_some_and(|(purposes, _)| purposes.contains(purpose)) {
+            return Err(BadChain::WrongUsage { index: 0, wanted: *purpose });
+        }
+        if !usage.may_sign_data {
+            return Err(BadChain::MayNotSign);
+        }
         let der = CertificateDer::from(leaf.der());
         let path = |error: webpki::Error| BadChain::Path(explain(&error));
         let end_entity = EndEntityCert::try_from(&der).map_err(path)?;
@@ -203,7 +214,9 @@ impl Chain {
                 std::slice::from_ref(&self.anchor),
                 &self.intermediates,
                 rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-                KeyUsage::required(self.purpose.oid().as_bytes()),
+                // Of the leaf it was required above; an authority that does not restrict its usage
+                // may certify for any (RFC 5280 §4.2.1.12).
+                KeyUsage::required_if_present(purpose.as_bytes()),
                 None,
                 None,
             )
@@ -299,9 +312,6 @@ fn explain(error: &webpki::Error) -> String {
         webpki::Error::UnknownIssuer => "this authority did not issue it".to_owned(),
         webpki::Error::InvalidSignatureForPublicKey => {
             "its signature does not verify under the authority's key".to_owned()
-        }
-        webpki::Error::RequiredEkuNotFoundContext(_) => {
-            "it is not certified for this use (extended key usage)".to_owned()
         }
         webpki::Error::CaUsedAsEndEntity => "it is an authority's certificate".to_owned(),
         webpki::Error::NameConstraintViolation => {

@@ -149,13 +149,6 @@ fn verify_under(
             .valid_at(time)
             .map_err(|expired| outside("an authority's certificate", window_of(expired)))?;
     }
-    let usage = certificate.usage().map_err(|_| {
-        Refusal::BadCertificate(crate::chain::BadChain::MalformedUsage { index: 0 })
-    })?;
-    if !usage.may_sign_data {
-        let problem = "its key usage does not allow digital signatures".to_owned();
-        return Err(Refusal::BadCertificate(crate::chain::BadChain::Path(problem)));
-    }
     // Validity was checked at every time above; the path itself does not depend on which.
     let first = times.first().time();
     authority.chain.verify_leaf(certificate, first).map_err(Refusal::BadCertificate)

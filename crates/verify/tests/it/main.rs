@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod advisories;
+mod chains;
 mod claims;
 mod explained;
 mod fields;
