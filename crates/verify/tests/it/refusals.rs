@@ -353,3 +353,61 @@ fn one_observer_of_each_is_always_enough_for_what_is_right() {
         assert_eq!(demanding(&scene, Thresholds::ONE), Ok(()), "{name}");
     }
 }
+
+/// What can be done stands beside a refusal where something can, and nowhere else.
+#[test]
+fn hints_say_what_to_do() {
+    let hints = [
+        ("NoCertificate", "--key"),
+        ("WrongKey", "--key"),
+        ("WrongIdentity", "--certificate-identity"),
+        ("WrongArtifact", "unchanged"),
+        ("UnknownLog", "--trusted-root"),
+        ("UnknownAuthority", "--trusted-root"),
+        ("UnknownTimestampAuthority", "--trusted-root"),
+        ("NoCertificateTimestamp", "--trusted-root"),
+        ("NoTrustedTime", "timestamp authority"),
+        ("TimeInFuture", "clock"),
+    ];
+    for Judged { mutant, outcome, .. } in JUDGED.iter() {
+        let found = outcome.as_ref().unwrap_err().hint();
+        let wanted = hints.iter().find(|(variant, _)| *variant == mutant.refusal);
+        match (wanted, found) {
+            (None, None) => {}
+            (Some((_, words)), Some(hint)) => {
+                assert!(hint.contains(words), "{}: {hint}", mutant.name);
+            }
+            (wanted, found) => panic!("{}: wanted {wanted:?}, found {found:?}", mutant.name),
+        }
+    }
+    let wanted = HashAlgorithm::Sha512;
+    for (refusal, words) in [
+        (Refusal::NoEvidence, "sign the artifact"),
+        (Refusal::DigestNotKnown { wanted }, "the artifact itself"),
+        (Refusal::ArtifactNotKnown, "the artifact itself"),
+    ] {
+        assert!(refusal.hint().unwrap().contains(words), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_threshold_that_is_missed_is_told_in_words() {
+    let wanted = NonZeroU8::new(3).unwrap();
+    for (observers, words) in [
+        (Observers::Logs, "logs that hold the signature"),
+        (Observers::Times, "observers that say when"),
+        (Observers::CertificateLogs, "CT logs"),
+    ] {
+        let refusal = Refusal::TooFewObservers { observers, wanted, found: 1 };
+        let text = refusal.full_message();
+        assert!(text.starts_with("wanted 3 ") && text.ends_with(", found 1"), "{text}");
+        assert!(text.contains(words), "{text}");
+        let (wanted, found) = refusal.wanted_and_found();
+        assert!(wanted.starts_with("3 ") && found == "1", "{wanted} {found}");
+    }
+    let checks = [Observers::Logs, Observers::Times, Observers::CertificateLogs]
+        .map(|observers| Refusal::TooFewObservers { observers, wanted, found: 1 }.check());
+    let wanted =
+        [verify::Check::LogInclusion, verify::Check::Time, verify::Check::CertificateTransparency];
+    assert_eq!(checks, wanted);
+}

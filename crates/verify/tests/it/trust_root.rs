@@ -70,3 +70,142 @@ fn a_trust_root_is_bounded() {
     let found = fits.len();
     assert_eq!(TrustRoot::pin(&fits).unwrap_err(), ParseTrustRootError::TooLong { found });
 }
+
+#[test]
+fn as_many_members_as_are_read() {
+    use verify::trust_root::MEMBERS_MAX;
+    let instance = testkit::Instance::default();
+    let right = instance.trust_root(&instance.issue());
+    for (field, kind) in [
+        ("tlogs", "transparency log"),
+        ("ctlogs", "CT log"),
+        ("certificateAuthorities", "certificate authority"),
+        ("timestampAuthorities", "timestamp authority"),
+    ] {
+        let with = |count: usize| {
+            let mut root = right.clone();
+            root[field] = vec![root[field][0].clone(); count].into();
+            TrustRoot::pin(root.to_string().as_bytes())
+        };
+        if field.ends_with("logs") {
+            with(MEMBERS_MAX).unwrap();
+        }
+        assert_eq!(with(MEMBERS_MAX + 1).unwrap_err(), ParseTrustRootError::TooMany { kind });
+    }
+}
+
+/// A v2 log's origin is the host of its URL, however that is written.
+#[test]
+fn the_host_of_a_url_is_a_v2_logs_origin() {
+    use testkit::Scene;
+    use verify::Refusal;
+    let prove = |url: &'static str, origin: &'static str| {
+        let scene = Scene::v2()
+            .on_trust_root(move |root| root["tlogs"][1]["baseUrl"] = url.into())
+            .on_checkpoint(move |checkpoint| checkpoint.origin = origin.to_owned());
+        crate::judging::prove(&scene)
+    };
+    for (url, origin) in [
+        ("https://log.example", "log.example"),
+        ("http://log.example", "log.example"),
+        ("https://log.example/", "log.example"),
+        ("https://log.example:8443/api/v2?x#y", "log.example"),
+        ("https://log.example?x", "log.example"),
+        ("https://log.example#y", "log.example"),
+        ("http://127.0.0.1:3000", "127.0.0.1"),
+        ("http://[::1]:3000/", "::1"),
+    ] {
+        prove(url, origin).unwrap_or_else(|refusal| panic!("{url}: {refusal:?}"));
+        let other = prove(url, "other.example");
+        let wanted = origin.to_owned();
+        let found = "other.example".to_owned();
+        assert_eq!(other.unwrap_err(), Refusal::WrongOrigin { index: 0, wanted, found });
+    }
+    let instance = testkit::Instance::default();
+    let right = instance.trust_root(&instance.issue());
+    for url in [
+        "",
+        "log.example",
+        "ftp://log.example",
+        "https://",
+        "https://:443",
+        "https://[::1",
+        "https://a@b",
+    ] {
+        let mut root = right.clone();
+        root["tlogs"][1]["baseUrl"] = url.into();
+        let error = TrustRoot::pin(root.to_string().as_bytes()).unwrap_err();
+        let kind = "transparency log";
+        assert_eq!(error, ParseTrustRootError::BadUrl { kind, index: 1 }, "{url}");
+    }
+}
+
+#[test]
+fn windows_hold_to_the_millisecond_and_say_themselves() {
+    use evidence::UnixTime;
+    use verify::trust_root::Window;
+    let at = UnixTime::from_milliseconds;
+    let closed = Window { start: at(1_000), end: Some(at(2_999)) };
+    for (time, inside) in [(999, false), (1_000, true), (2_999, true), (3_000, false)] {
+        assert_eq!(closed.contains(at(time)), inside, "{time}");
+    }
+    assert_eq!(closed.to_string(), "1970-01-01T00:00:01Z to 1970-01-01T00:00:02.999Z");
+    let open = Window { start: at(1_000), end: None };
+    assert!(!open.contains(at(999)) && open.contains(at(i64::MAX)));
+    assert_eq!(open.to_string(), "from 1970-01-01T00:00:01Z");
+}
+
+/// Every fault of a member says which member it is.
+#[test]
+fn faults_name_the_member() {
+    use testkit::json::{at, remove};
+    let instance = testkit::Instance::default();
+    let right = instance.trust_root(&instance.issue());
+    let error = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut root = right.clone();
+        change(&mut root);
+        TrustRoot::pin(root.to_string().as_bytes()).unwrap_err()
+    };
+    let log = "transparency log";
+    for (pointer, field) in [
+        ("/tlogs/1/publicKey", "public key"),
+        ("/tlogs/1/publicKey/validFor", "validity window"),
+        ("/tlogs/1/publicKey/validFor/start", "start of validity"),
+        ("/tlogs/1/logId", "log identifier"),
+        ("/tlogs/1/logId/keyId", "log identifier"),
+        ("/tlogs/1/publicKey/keyDetails", "key details"),
+        ("/tlogs/1/publicKey/rawBytes", "key in base64"),
+    ] {
+        let wanted = ParseTrustRootError::Missing { kind: log, index: 1, field };
+        assert_eq!(error(&|root| remove(root, pointer)), wanted, "{pointer}");
+    }
+    for (pointer, field) in [
+        ("/tlogs/1/logId/keyId", "log identifier in base64"),
+        ("/tlogs/1/publicKey/rawBytes", "key in base64"),
+    ] {
+        let wanted = ParseTrustRootError::Missing { kind: log, index: 1, field };
+        assert_eq!(error(&|root| *at(root, pointer) = "?".into()), wanted, "{pointer}");
+    }
+    for (pointer, kind) in [
+        ("/certificateAuthorities/0", "certificate authority"),
+        ("/timestampAuthorities/0", "timestamp authority"),
+    ] {
+        let raw = format!("{pointer}/certChain/certificates/0/rawBytes");
+        let field = "certificate in base64";
+        let missing = ParseTrustRootError::Missing { kind, index: 0, field };
+        assert_eq!(error(&|root| *at(root, &raw) = "?".into()), missing);
+        assert_eq!(error(&|root| remove(root, &raw)), missing);
+        let malformed = error(&|root| *at(root, &raw) = "AAAA".into());
+        let named = matches!(malformed, ParseTrustRootError::Chain { kind: found, index: 0, .. } if found == kind);
+        assert!(named, "{malformed:?}");
+        let empty = error(&|root| remove(root, &format!("{pointer}/certChain")));
+        let source = verify::chain::BadChain::Empty;
+        assert_eq!(empty, ParseTrustRootError::Chain { kind, index: 0, source });
+    }
+    for bad in ["yesterday", ""] {
+        let window = error(&|root| *at(root, "/ctlogs/0/publicKey/validFor/start") = bad.into());
+        assert_eq!(window, ParseTrustRootError::BadWindow { kind: "CT log", index: 0 });
+    }
+    let end = error(&|root| at(root, "/ctlogs/0/publicKey/validFor")["end"] = "?".into());
+    assert_eq!(end, ParseTrustRootError::BadWindow { kind: "CT log", index: 0 });
+}

@@ -338,3 +338,28 @@ fn explanations_name_every_piece_under_every_authority() {
         .collect();
     assert_eq!(told, [("broken", "a"), ("bundle", "a"), ("broken", "b"), ("bundle", "b")]);
 }
+
+#[test]
+fn obstacles_are_told_in_words() {
+    let kinds = [
+        ObstacleKind::Unauthorized,
+        ObstacleKind::Forbidden,
+        ObstacleKind::RateLimited,
+        ObstacleKind::TimedOut,
+        ObstacleKind::Unreachable,
+        ObstacleKind::Tls,
+        ObstacleKind::ServerError,
+        ObstacleKind::TooLarge,
+        ObstacleKind::Malformed,
+        ObstacleKind::NotFound,
+        ObstacleKind::Unsupported,
+        ObstacleKind::TrustRoot,
+        ObstacleKind::Internal,
+    ];
+    let words: std::collections::BTreeSet<_> = kinds.iter().map(ToString::to_string).collect();
+    assert_eq!(words.len(), kinds.len());
+    assert!(words.iter().all(|text| text.len() > 5), "{words:?}");
+    assert_eq!(obstacle().to_string(), "referrers: asked too often (429)");
+    let plain = Obstacle { detail: String::new(), ..obstacle() };
+    assert_eq!(plain.to_string(), "referrers: asked too often");
+}
