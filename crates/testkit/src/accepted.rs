@@ -259,6 +259,11 @@ pub fn all() -> Vec<(String, Scene)> {
             .with_key(KeyKind::Rsa { bits: 2048 })
             .with_scheme(Scheme::RsaPkcs1Sha512)
     }));
+    for bits in [2048, 3072, 4096] {
+        let scene = Scene::v2().with_key(KeyKind::Rsa { bits }).with_scheme(Scheme::RsaPssSha256);
+        all.push((format!("a v2 entry of RSA-PSS, {bits} bits"), scene.clone()));
+        all.push((format!("a v2 entry of RSA-PSS, {bits} bits, pinned"), scene.pinned()));
+    }
     all.push(("timestamps of strangers beside a right one".to_owned(), {
         Scene::v2().on_bundle(|bundle| {
             // Over another signature it would contradict: ECDSA signs anew each time, so that the

@@ -42,6 +42,10 @@ pub(crate) const WE_ACCEPT: &[Disagreement] = &[
         "what a log sees as a hash only is signed with Ed25519ph; they verify pure Ed25519 only",
     ),
     because(
+        "RSA_PKCS1_SHA256 signature invalid",
+        "the registry has RSA-PSS too, and a v2 entry states which; they verify PKCS#1 only",
+    ),
+    because(
         "unsupported Rekor entry format: dsse/0.0.2",
         "v2 logs took such entries until June 2026; they never read them",
     ),
