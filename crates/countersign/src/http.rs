@@ -1,7 +1,8 @@
 //! The servers: routes, bounds on what comes in, and a stop that finishes what is under way.
 //!
-//! One listener serves authority, logs, timestamps and files. Handlers never block the runtime:
-//! what touches the disk or signs runs on the blocking pool, of bounded size.
+//! One listener serves authority, logs, timestamps and files. What touches the disk or judges large
+//! requests runs on the blocking pool, of bounded size; issuing, which waits for the CT log in its
+//! middle, computes on the runtime's threads, for about a millisecond.
 
 pub(crate) mod admission;
 mod authority;
