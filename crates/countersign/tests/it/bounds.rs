@@ -182,12 +182,15 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
     let place = Place::new();
     let instance = place.start();
     let mut waiting = unfinished(&instance, REQUESTS_MAX);
+    let began = Instant::now();
     let shed = loop {
         // Those that were sent first may not all have arrived.
         let answer = instance.get("/healthz");
         if answer.status != 200 {
             break answer;
         }
+        // From then on they are hung up on, one after the other.
+        assert!(began.elapsed() < Duration::from_secs(8), "none is one too many");
     };
     assert_eq!(shed.status, 503);
     assert_eq!(shed.header("retry-after"), Some("1"));

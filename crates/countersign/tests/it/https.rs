@@ -40,6 +40,7 @@ impl Identity {
             scts: Vec::new(),
             sct_list: None,
             signed_by: key.clone(),
+            scheme: None,
             damaged: false,
         };
         let der = draft.seal();

@@ -129,6 +129,16 @@ fn what_is_not_taken_in_is_refused_with_the_reason() {
     assert_eq!(append(&instance, &right).index, 0);
 }
 
+#[test]
+fn envelopes_are_refused_where_the_operator_says_so() {
+    let place = Place::new();
+    let instance = place.start_with(&["--log-v2-dsse", "refuse"]).unwrap();
+    let envelope = Submission::new(Kind::DsseV2, KeyKind::EcdsaP256).request();
+    let answer = instance.post(ENTRIES, &envelope).wanted(400);
+    assert!(answer.message().contains("kind `dsse` version `0.0.2`"), "{}", answer.text());
+    assert_eq!(append(&instance, &submission("a message").request()).index, 0);
+}
+
 /// Whatever is wrong with a request, it is the requester's fault.
 #[test]
 fn every_field_wrong_in_every_way_is_refused() {
