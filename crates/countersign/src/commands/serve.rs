@@ -164,9 +164,42 @@ impl Serve {
             return Err(unusable("it is more than scheme, host and port"));
         }
         let host = host.trim_matches(['[', ']']).to_owned();
-        let lock = self.lock.clone().unwrap_or_else(|| beside(&self.data));
+        let lock = self.lock_file()?;
         let url = url.as_str().trim_end_matches('/').to_owned();
         Ok(Location { data: self.data.clone(), lock, url, host })
+    }
+
+    /// Beside the data unless told otherwise, and never among them: a copy of the data must not
+    /// bring an old lock along.
+    fn lock_file(&self) -> Result<PathBuf, Failure> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|error| {
+                Failure::usage(format!("cannot use the path {}", path.display())).caused_by(error)
+            })
+        };
+        let data = absolute(&self.data)?;
+        let lock = match (&self.lock, data.file_name()) {
+            (Some(lock), _) => absolute(lock)?,
+            (None, Some(name)) => {
+                let mut name = name.to_owned();
+                name.push(".lock");
+                data.with_file_name(name)
+            }
+            (None, None) => {
+                let message = format!("there is no place beside {}", self.data.display());
+                return Err(
+                    Failure::usage(message).hint("say with --lock where the lock file goes")
+                );
+            }
+        };
+        if lock.starts_with(&data) {
+            let (lock, data) = (lock.display(), data.display());
+            return Err(Failure::usage(format!("the lock file {lock} is inside of {data}")).hint(
+                "keep it elsewhere: a copy of the data would bring an old lock along, and going \
+                 back to that copy would not be noticed",
+            ));
+        }
+        Ok(lock)
     }
 
     fn issuer_texts(&self) -> Vec<String> {
@@ -274,14 +307,4 @@ async fn prefetch(services: Arc<Services>) {
             );
         }
     }
-}
-
-/// `data.lock` beside `data`.
-fn beside(data: &Path) -> PathBuf {
-    let mut name = data.as_os_str().to_owned();
-    while name.to_str().is_some_and(|text| text.len() > 1 && text.ends_with('/')) {
-        name = name.to_str().unwrap_or_default().trim_end_matches('/').into();
-    }
-    name.push(".lock");
-    name.into()
 }

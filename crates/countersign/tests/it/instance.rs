@@ -128,7 +128,12 @@ impl Place {
 
     /// The same with further arguments; or what it said, and its exit code, where it would not.
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Result<Instance, Refusal> {
-        Starting::new(self, arguments).wait()
+        self.start_at(&self.data(), arguments)
+    }
+
+    /// The same with the directory under another name.
+    pub(crate) fn start_at(&self, data: &Path, arguments: &[&str]) -> Result<Instance, Refusal> {
+        Starting::at(self, data, arguments).wait()
     }
 
     /// What it says when it does not start.
@@ -167,13 +172,17 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    pub(crate) fn new(place: &Place, arguments: &[&str]) -> Self {
+    pub(crate) fn new(place: &Place) -> Self {
+        Self::at(place, &place.data(), &[])
+    }
+
+    fn at(place: &Place, data: &Path, arguments: &[&str]) -> Self {
         let number = place.starts.fetch_add(1, Ordering::Relaxed);
         let (ready_file, said) =
             (place.path(&format!("ready-{number}")), place.path(&format!("said-{number}")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         // Of the environment only what says what to log.
-        command.env_clear().arg("serve").arg("--data").arg(place.data());
+        command.env_clear().arg("serve").arg("--data").arg(data);
         command.arg("--ready-file").arg(&ready_file);
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);

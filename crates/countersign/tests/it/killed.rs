@@ -121,7 +121,7 @@ impl Round<'_> {
 
 /// Starts a process, lets everybody speak to it, and kills it after that time, ready or not.
 fn live_and_die(place: &Place, life: Duration, heard: &Mutex<Heard>, next: &AtomicU64) {
-    let Some(instance) = Starting::new(place, &[]).within(life) else { return };
+    let Some(instance) = Starting::new(place).within(life) else { return };
     let round = Round { address: instance.address(), heard, next };
     let (began, already) = (Instant::now(), instance.ready_after);
     std::thread::scope(|scope| {

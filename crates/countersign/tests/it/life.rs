@@ -261,6 +261,26 @@ fn a_damaged_lock_is_refused() {
     place.refusal(&[]).says(&[place.lock().to_str().unwrap(), "damaged"]);
 }
 
+/// A copy of the data must not bring an old lock along.
+#[test]
+fn the_lock_is_beside_the_data_however_these_are_named_and_never_among_them() {
+    let place = Place::new();
+    let inside = place.data().join("state.lock");
+    let refusal = place.refusal(&["--lock", inside.to_str().unwrap()]);
+    assert_eq!(refusal.code, Some(2));
+    refusal.says(&["is inside of", "would bring an old lock along"]);
+    assert!(!place.data().exists());
+
+    std::fs::create_dir(place.data()).unwrap();
+    let data = place.data().join(".");
+    let instance = place.start_at(&data, &[]).unwrap();
+    instance.stop();
+    assert!(place.lock().exists());
+    let nameless = place.data().join("..");
+    let refusal = place.start_at(&nameless, &[]).err().unwrap();
+    refusal.says(&["no place beside", "--lock"]);
+}
+
 /// Who deletes the data to begin anew leaves the lock behind.
 #[test]
 fn a_new_instance_does_not_take_the_lock_of_an_older_one() {
@@ -295,7 +315,7 @@ fn a_first_start_may_be_killed_at_any_moment() {
     const KILLS: u32 = 24;
     for kill in 0..KILLS {
         let place = Place::new();
-        let starting = Starting::new(&place, &[]);
+        let starting = Starting::new(&place);
         std::thread::sleep(usual * kill / KILLS);
         drop(starting);
         let instance = place.start();
