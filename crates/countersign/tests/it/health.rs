@@ -4,6 +4,7 @@ use crypto::KeyKind;
 use testkit::Submission;
 use testkit::log::Kind;
 
+use crate::authority_api;
 use crate::instance::Place;
 
 #[test]
@@ -36,7 +37,10 @@ fn a_log_that_stopped_makes_the_instance_unready_until_it_is_started_again() {
     }
     let unready = instance.get("/readyz").wanted(503);
     assert!(unready.message().contains("restart"));
-    // It lives, what it published is still served, and the other logs take entries.
+    // No certificate leaves that was not logged.
+    let uncertified = instance.post(authority_api::PATH, &authority_api::certificate_request());
+    assert_eq!(uncertified.wanted(500).message(), "Error entering certificate in CTL");
+    // It lives, what it published is still served.
     instance.get("/healthz").wanted(200);
     let id = first.as_object().unwrap().keys().next().unwrap();
     instance.get(&format!("{path}/{id}")).wanted(200);

@@ -160,6 +160,33 @@ fn every_timestamp_has_a_serial_number_of_its_own_and_no_time_before_the_last() 
     assert!(answer.wanted(503).message().contains("no trusted time"));
 }
 
+/// A token leaves only once its time is kept.
+#[test]
+fn a_time_that_cannot_be_kept_is_not_stated() {
+    let place = Place::new();
+    let instance = place.start();
+    // The file under whose name the next floor would be written.
+    std::fs::create_dir(place.data().join("timestamp-floor.new")).unwrap();
+    let body = query(SHA256, &crypto::sha256(b"signature"), &[]);
+    let began = std::time::Instant::now();
+    // Within the second that is kept already, tokens are made.
+    let failed = loop {
+        let answer = ask(&instance, QUERY, &body);
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "it is stated all the same");
+    };
+    assert_eq!(failed.status, 500);
+    assert_eq!(failed.header("content-type"), Some(REPLY));
+    let json = json!({
+        "artifactHash": base64(&crypto::sha256(b"signature")),
+        "hashAlgorithm": "sha256",
+    });
+    assert_eq!(instance.post(PATH, &json).wanted(500).message(), "internal error");
+    assert!(instance.said().contains("could not be kept"), "{}", instance.said());
+}
+
 #[test]
 fn a_der_query_that_is_not_granted_is_rejected_in_der() {
     let place = Place::new();
