@@ -6,6 +6,8 @@
 use std::fmt;
 
 use aws_lc_rs::signature::ParsedPublicKey;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Sequence};
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
@@ -16,6 +18,10 @@ use crate::signature::{BadSignature, Message, Scheme};
 
 /// Longest SubjectPublicKeyInfo read, in bytes: an RSA-4096 key takes about 550.
 pub const SPKI_SIZE_MAX: usize = 2048;
+
+/// Longest PEM that [`PublicKey::from_any_pem`] reads, in bytes: a certificate has more to it than
+/// its key.
+pub const ANY_PEM_SIZE_MAX: usize = 16 * 1024;
 
 /// RSA modulus sizes accepted, in bits (the Sigstore algorithm registry stops at 4096).
 pub const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
@@ -45,6 +51,9 @@ pub enum ParseKeyError {
         /// The label found.
         found: String,
     },
+    /// The secret half of a key, where the public one was wanted.
+    #[error("wanted a public key, found a private one; make its public half with `public-key`")]
+    PrivateKey,
     /// Not SubjectPublicKeyInfo.
     #[error("not a SubjectPublicKeyInfo: {0}")]
     Der(der::Error),
@@ -114,6 +123,30 @@ impl PublicKey {
             return Err(ParseKeyError::PemLabel { found: label.to_owned() });
         }
         Self::from_spki_der(&der)
+    }
+
+    /// Parses a public key in whatever PEM form people keep it: `PUBLIC KEY`, `RSA PUBLIC KEY`
+    /// (PKCS#1), or the key of a `CERTIFICATE`, of which nothing else is looked at.
+    ///
+    /// # Errors
+    /// As [`Self::from_spki_der`], and when the text is no such block.
+    pub fn from_any_pem(pem: &[u8]) -> Result<Self, ParseKeyError> {
+        if pem.len() > ANY_PEM_SIZE_MAX {
+            return Err(ParseKeyError::TooLong { found: pem.len() });
+        }
+        let (label, der) = crate::pem::decode(pem).map_err(ParseKeyError::Pem)?;
+        match label {
+            "PUBLIC KEY" => Self::from_spki_der(&der),
+            "RSA PUBLIC KEY" => Self::from_pkcs1_der(&der),
+            "CERTIFICATE" => {
+                let certificate =
+                    x509_cert::Certificate::from_der(&der).map_err(ParseKeyError::Der)?;
+                let spki = certificate.tbs_certificate().subject_public_key_info();
+                Self::from_spki_der(&spki.to_der().map_err(ParseKeyError::Der)?)
+            }
+            other if other.ends_with("PRIVATE KEY") => Err(ParseKeyError::PrivateKey),
+            other => Err(ParseKeyError::PemLabel { found: other.chars().take(64).collect() }),
+        }
     }
 
     /// Parses a bare RSA public key (PKCS#1, RFC 8017 §A.1.1), as some trust roots hold.
@@ -203,6 +236,13 @@ impl PublicKey {
         crate::sha256(&self.spki_der)
     }
 
+    /// How a bundle names a key that its verifier has: base64 of [`Self::id`], as Cosign writes
+    /// `publicKey.hint`.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        STANDARD.encode(self.id())
+    }
+
     /// The key's raw bytes: the point, the PKCS#1 key, or the 32 bytes of Ed25519.
     #[must_use]
     pub fn raw_bytes(&self) -> Vec<u8> {
@@ -217,6 +257,17 @@ impl PublicKey {
     #[must_use]
     pub fn default_scheme(&self) -> Scheme {
         default_scheme(self.kind)
+    }
+
+    /// The scheme for a signature that a log will hold as `hashedrekord`, which records the hash
+    /// that was signed: as [`Self::default_scheme`], but for Ed25519, which signs a hash only as
+    /// Ed25519ph. Cosign chooses the same: P-384 with SHA-384, P-521 with SHA-512.
+    #[must_use]
+    pub fn logged_scheme(&self) -> Scheme {
+        match self.default_scheme() {
+            Scheme::Ed25519 => Scheme::Ed25519ph,
+            scheme => scheme,
+        }
     }
 
     /// Modulus and exponent of an RSA key, both big-endian and without leading zeros, as a JWK

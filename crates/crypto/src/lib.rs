@@ -4,8 +4,10 @@
 //! that library does not offer, calls `ed25519-dalek`. Nothing here decides whether a key is
 //! *trusted*; that is the `verify` crate's question.
 
+pub mod encrypted;
 pub mod hash;
 pub mod key;
+pub mod key_file;
 mod kind;
 pub mod merkle;
 pub mod pem;
@@ -13,8 +15,10 @@ pub mod random;
 pub mod signature;
 pub mod signer;
 
+pub use encrypted::Password;
 pub use hash::{Hash, HashAlgorithm, Hasher, sha256};
 pub use key::{ParseKeyError, PublicKey};
+pub use key_file::{OpenKeyError, PrivateKeyPem};
 pub use kind::KeyKind;
 pub use signature::{BadSignature, CHAIN_ALGORITHMS, Message, Scheme};
 pub use signer::{KeyFileError, KeyPair, SignError, Signer};

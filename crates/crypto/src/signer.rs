@@ -127,14 +127,10 @@ impl KeyPair {
     /// # Errors
     /// When it is no private key of a supported kind.
     pub fn from_pkcs8_der(pkcs8: &[u8]) -> Result<Self, KeyFileError> {
-        let ecdsa = [
-            &backend::ECDSA_P256_SHA256_ASN1_SIGNING,
-            &backend::ECDSA_P384_SHA384_ASN1_SIGNING,
-            &backend::ECDSA_P521_SHA512_ASN1_SIGNING,
-        ]
-        .into_iter()
-        .find_map(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).ok())
-        .map(Private::Ecdsa);
+        let ecdsa = ECDSA
+            .into_iter()
+            .find_map(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).ok())
+            .map(Private::Ecdsa);
         let private = ecdsa
             .or_else(|| {
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(Private::Ed25519)
@@ -142,6 +138,27 @@ impl KeyPair {
             .or_else(|| RsaKeyPair::from_pkcs8(pkcs8).ok().map(Private::Rsa))
             .ok_or(KeyFileError::UnsupportedKey)?;
         Self::from_private(private)
+    }
+
+    /// Reads an RSA key in PKCS#1 DER (RFC 8017 §A.1.2).
+    ///
+    /// # Errors
+    /// When it is no RSA key of a supported size.
+    pub fn from_pkcs1_der(pkcs1: &[u8]) -> Result<Self, KeyFileError> {
+        let key = RsaKeyPair::from_der(pkcs1).map_err(|_| KeyFileError::UnsupportedKey)?;
+        Self::from_private(Private::Rsa(key))
+    }
+
+    /// Reads an ECDSA key in SEC 1 DER (RFC 5915).
+    ///
+    /// # Errors
+    /// When it is no ECDSA key on a supported curve.
+    pub fn from_sec1_der(sec1: &[u8]) -> Result<Self, KeyFileError> {
+        let key = ECDSA
+            .into_iter()
+            .find_map(|algorithm| EcdsaKeyPair::from_private_key_der(algorithm, sec1).ok())
+            .ok_or(KeyFileError::UnsupportedKey)?;
+        Self::from_private(Private::Ecdsa(key))
     }
 
     /// Reads one unencrypted PEM block `PRIVATE KEY`.
@@ -338,6 +355,13 @@ fn sign_rsa(
     };
     Some(outcome.map(|()| signature).map_err(|_| SignError::Backend))
 }
+
+/// How each curve signs by default.
+const ECDSA: [&backend::EcdsaSigningAlgorithm; 3] = [
+    &backend::ECDSA_P256_SHA256_ASN1_SIGNING,
+    &backend::ECDSA_P384_SHA384_ASN1_SIGNING,
+    &backend::ECDSA_P521_SHA512_ASN1_SIGNING,
+];
 
 fn ecdsa_algorithm(kind: KeyKind) -> &'static backend::EcdsaSigningAlgorithm {
     match kind {

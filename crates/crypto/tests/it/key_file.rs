@@ -1,5 +1,6 @@
 //! Key files: written once, for their owner only, and read back; everything else is refused.
 
+use crypto::key_file::{Existing, Readers, read_private, write};
 use crypto::{KeyFileError, KeyPair, Signer};
 
 use crate::key::KINDS;
@@ -78,4 +79,61 @@ fn what_is_no_key_file_is_refused() {
     let absent = KeyPair::read(&directory.path().join("absent"));
     assert!(matches!(absent, Err(KeyFileError::Io { .. })));
     assert!(matches!(KeyPair::read(directory.path()), Err(KeyFileError::Io { .. })));
+}
+
+#[test]
+fn a_file_is_kept_or_replaced_as_the_caller_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cosign.key");
+    write(&path, b"first", Readers::Owner, Existing::Keep).unwrap();
+    let refused = write(&path, b"second", Readers::Owner, Existing::Keep).unwrap_err();
+    let KeyFileError::Io { source, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(&path).unwrap(), b"first");
+    write(&path, b"third", Readers::Owner, Existing::Replace).unwrap();
+    assert_eq!(*read_private(&path).unwrap(), b"third");
+    // Nothing is left beside it, also when it cannot be replaced.
+    let taken = directory.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    write(&taken, b"x", Readers::Owner, Existing::Replace).unwrap_err();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_private_key_is_its_owners_even_where_others_could_read_the_file_before() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| {
+        std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    let path = directory.path().join("cosign.key");
+    std::fs::write(&path, "old").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    write(&path, b"new", Readers::Owner, Existing::Replace).unwrap();
+    assert_eq!(mode(&path), 0o600);
+    let public = directory.path().join("cosign.pub");
+    write(&public, b"public", Readers::Everybody, Existing::Keep).unwrap();
+    assert_eq!(mode(&public) & 0o600, 0o600);
+    assert_eq!(mode(&public) & 0o022, 0);
+    // A link is replaced, not followed.
+    let elsewhere = directory.path().join("elsewhere");
+    std::fs::write(&elsewhere, "untouched").unwrap();
+    let link = directory.path().join("link.key");
+    symlink(&elsewhere, &link).unwrap();
+    write(&link, b"key", Readers::Owner, Existing::Replace).unwrap();
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), b"untouched");
+    assert_eq!(std::fs::read(&link).unwrap(), b"key");
+}
+
+#[test]
+fn a_private_keys_file_is_read_up_to_its_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    std::fs::write(&path, vec![b'A'; 16 * 1024]).unwrap();
+    assert_eq!(read_private(&path).unwrap().len(), 16 * 1024);
+    std::fs::write(&path, vec![b'A'; 16 * 1024 + 1]).unwrap();
+    assert!(matches!(read_private(&path), Err(KeyFileError::TooLong { .. })));
+    let absent = read_private(&directory.path().join("absent"));
+    assert!(matches!(absent, Err(KeyFileError::Io { .. })));
 }
