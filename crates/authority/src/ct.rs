@@ -1,16 +1,13 @@
-//! Certificate transparency: what a log is told of a pre-certificate, what it promises, and the log
-//! that runs in this process.
+//! Certificate transparency: what a log is told of a pre-certificate, and what it promises.
 //!
-//! RFC 6962 §3; C2SP static-ct-api for the form that tiles hold. A promise leaves only after the
-//! entry is durable, and is verified before it is used.
+//! RFC 6962 §3. A promise is verified before it is used.
 
 use std::error::Error;
 use std::future::Future;
 
-use crypto::{HashAlgorithm, KeyKind, Message, PublicKey, SignError, Signer, sha256};
+use crypto::{HashAlgorithm, KeyKind, Message, PublicKey, SignError};
 use evidence::UnixTime;
 use evidence::certificate::SignedCertificateTimestamp;
-use evidence::certificate::sct::precertificate_signed_data;
 
 /// How far a log's clock may be from ours, in seconds, when its promise is looked at.
 pub const SCT_LEEWAY_SECONDS: i64 = 60;
@@ -38,7 +35,7 @@ pub enum CtError {
     #[error("the log did not sign")]
     Sign(#[from] SignError),
     /// The log's key is of a kind that clients do not take.
-    #[error("a certificate log signs with ECDSA P-256, found {found}")]
+    #[error("a certificate log signs with ECDSA or RSA, found {found}")]
     Key {
         /// The key's kind.
         found: KeyKind,
@@ -76,106 +73,6 @@ pub trait CtLog: Send + Sync {
         precertificate: &Precertificate,
         now: UnixTime,
     ) -> impl Future<Output = Result<SignedCertificateTimestamp, CtError>> + Send;
-}
-
-/// One entry, in the two forms a log needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CtLeaf {
-    /// `MerkleTreeLeaf` (RFC 6962 §3.4): what is hashed into the tree.
-    pub merkle_leaf: Vec<u8>,
-    /// `TileLeaf` (static-ct-api): what a data tile holds, from which the former can be made.
-    pub tile_leaf: Vec<u8>,
-    /// DER of the certificates named in `tile_leaf` by their hashes, from the issuer's to the root.
-    pub chain: Vec<Vec<u8>>,
-}
-
-/// Where the log in this process puts its entries.
-pub trait CtStorage: Send + Sync {
-    /// Appends the entry and returns once it is durable and will stand in every later tree.
-    ///
-    /// # Errors
-    /// Whatever the storage says; the entry may then stand in the log all the same.
-    fn append(
-        &self,
-        leaf: CtLeaf,
-    ) -> impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send;
-}
-
-/// The certificate log in this process.
-///
-/// Its promises carry no extensions: sigstore-python before 4.2.0 refuses them.
-pub struct CertificateLog<S> {
-    signer: Box<dyn Signer>,
-    storage: S,
-}
-
-impl<S: CtStorage> CertificateLog<S> {
-    /// A log that signs with this key into this storage.
-    ///
-    /// # Errors
-    /// When the key is not ECDSA P-256, which all clients verify.
-    pub fn new(signer: Box<dyn Signer>, storage: S) -> Result<Self, CtError> {
-        match signer.public_key().kind() {
-            KeyKind::EcdsaP256 => Ok(Self { signer, storage }),
-            found => Err(CtError::Key { found }),
-        }
-    }
-}
-
-impl<S: CtStorage> CtLog for CertificateLog<S> {
-    fn public_key(&self) -> &PublicKey {
-        self.signer.public_key()
-    }
-
-    async fn submit(
-        &self,
-        precertificate: &Precertificate,
-        now: UnixTime,
-    ) -> Result<SignedCertificateTimestamp, CtError> {
-        let leaf = CtLeaf::new(precertificate, now, &[])?;
-        // RFC 6962 §3.2: the leaf and what is signed begin with different names for two zero
-        // bytes (version 1; timestamped entry, certificate timestamp), and go on alike.
-        let signed = leaf.merkle_leaf.clone();
-        self.storage.append(leaf).await.map_err(CtError::Append)?;
-        Ok(SignedCertificateTimestamp {
-            log_id: self.public_key().id(),
-            time: now,
-            extensions: Vec::new(),
-            hash: HashAlgorithm::Sha256,
-            signature: self.signer.sign_bytes(&signed)?,
-        })
-    }
-}
-
-impl CtLeaf {
-    /// The entry for a pre-certificate seen at `time`.
-    ///
-    /// # Errors
-    /// When a part is longer than the format can say.
-    pub fn new(
-        precertificate: &Precertificate,
-        time: UnixTime,
-        extensions: &[u8],
-    ) -> Result<Self, CtError> {
-        let merkle_leaf = precertificate_signed_data(
-            time,
-            &precertificate.issuer_key_hash,
-            &precertificate.tbs,
-            extensions,
-        )
-        .map_err(|_| CtError::TooLong)?;
-        let size = u32::try_from(precertificate.der.len()).ok().filter(|size| *size < 1 << 24);
-        let size = size.ok_or(CtError::TooLong)?;
-        let issuers: Vec<_> = precertificate.chain.iter().map(|der| sha256(der)).collect();
-        let issuers_size = u16::try_from(issuers.len() * 32).map_err(|_| CtError::TooLong)?;
-        // A `TimestampedEntry` is a `MerkleTreeLeaf` without its version and type.
-        let mut tile_leaf = merkle_leaf[2..].to_vec();
-        tile_leaf.extend(&size.to_be_bytes()[1..]);
-        tile_leaf.extend(&precertificate.der);
-        tile_leaf.extend(issuers_size.to_be_bytes());
-        tile_leaf.extend(issuers.as_flattened());
-        Ok(Self { merkle_leaf, tile_leaf, chain: precertificate.chain.clone() })
-    }
 }
 
 /// Verifies a promise: by this log, about this pre-certificate, of now.

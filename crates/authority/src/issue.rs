@@ -11,6 +11,7 @@ pub mod proof;
 
 use std::fmt;
 
+use crypto::AbortOnPanic;
 use evidence::certificate::sct::POISON;
 use evidence::{Certificate, UnixTime};
 
@@ -101,13 +102,14 @@ impl<L: CtLog> IssuingAuthority<L> {
     ///
     /// # Errors
     /// When the authority is not valid, cannot sign, the log does not take the certificate, or
-    /// what came out is not what was meant.
+    /// what came out is not what was meant. A panic on the way ends the process.
     pub async fn issue(
         &self,
         applicant: &Applicant,
         serial: SerialNumber,
         now: UnixTime,
     ) -> Result<IssuedCertificate, IssueError> {
+        let _guard = AbortOnPanic;
         let (not_before, not_after) = self.authority.window(now)?;
         let issuer = self.authority.certificate();
         let common = profile::extensions(applicant, issuer).map_err(WriteError::Encode)?;

@@ -19,7 +19,7 @@ pub mod token;
 pub mod wire;
 
 pub use certificate::SerialNumber;
-pub use ct::{CertificateLog, CtLog};
+pub use ct::CtLog;
 pub use identity::Identity;
 pub use issue::{Applicant, CertificateAuthority, IssuedCertificate, IssuingAuthority};
 pub use issuer::{Issuer, Issuers};

@@ -7,7 +7,7 @@ pub mod authority;
 pub mod request;
 
 use const_oid::ObjectIdentifier;
-use crypto::{Hash, HashAlgorithm, Message, SignError};
+use crypto::{AbortOnPanic, Hash, HashAlgorithm, Message, SignError};
 use der::asn1::{Any, Int, OctetString, UtcTime};
 use der::{Decode, Encode, Sequence};
 use evidence::timestamp::cms::{
@@ -102,7 +102,8 @@ impl TimestampAuthority {
     /// behind makes nothing be stated.
     ///
     /// # Errors
-    /// When the clock is behind, the chain is not valid, or the token could not be made right.
+    /// When the clock is behind, the chain is not valid, or the token could not be made right. A
+    /// panic on the way ends the process.
     pub fn stamp(
         &self,
         request: &TimestampRequest,
@@ -110,6 +111,7 @@ impl TimestampAuthority {
         now: UnixTime,
         floor: UnixTime,
     ) -> Result<Stamped, StampError> {
+        let _guard = AbortOnPanic;
         let time = self.time_to_state(now, floor)?;
         let statement = TstInfo {
             version: 1,

@@ -21,4 +21,4 @@ pub use key::{ParseKeyError, PublicKey};
 pub use key_file::{OpenKeyError, PrivateKeyPem};
 pub use kind::KeyKind;
 pub use signature::{BadSignature, CHAIN_ALGORITHMS, Message, Scheme};
-pub use signer::{KeyFileError, KeyPair, SignError, Signer};
+pub use signer::{AbortOnPanic, KeyFileError, KeyPair, SignError, Signer};

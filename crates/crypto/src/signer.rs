@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::{process, thread};
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -37,6 +38,20 @@ pub trait Signer: Send + Sync {
     /// When the signing failed.
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
         self.sign(self.public_key().default_scheme(), Message::Bytes(bytes))
+    }
+}
+
+/// Ends the process when a panic drops it. Who signs in several steps, or sequences, holds one:
+/// half a commit must not be followed by another.
+#[derive(Debug)]
+#[must_use = "it guards for as long as it is held"]
+pub struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            process::abort();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crypto::AbortOnPanic;
 use crypto::merkle::NodeHash;
 use evidence::{Checkpoint, LeafIndex, TreeSize, UnixTime};
 
@@ -518,15 +519,4 @@ fn sign(
         return Err(NotSigned::Wrong);
     }
     Ok(SignedCheckpoint { checkpoint, note: note.to_string() })
-}
-
-/// Ends the process when the sequencer panics: half a commit must not be followed by another.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            std::process::abort();
-        }
-    }
 }

@@ -315,11 +315,12 @@ pub const REACHES: &[(&str, &[Reach], &str)] = &[
         "the binary is where the world enters",
     ),
     (
-        "tlog",
-        &[Reach::Exit, Reach::Stopwatch],
-        "the sequencer is a thread of its own: it paces itself, and a panic in it aborts, because \
-         a log that goes on from an unknown state may fork",
+        "crypto",
+        &[Reach::Exit],
+        "a panic while sequencing, issuing or stamping aborts: a log that goes on from an unknown \
+         state may fork, and half a certificate may leave",
     ),
+    ("tlog", &[Reach::Stopwatch], "the sequencer is a thread of its own, and paces itself"),
     (
         "testkit",
         &[Reach::Terminal, Reach::Environment],

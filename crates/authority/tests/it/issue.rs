@@ -1,10 +1,10 @@
 //! Issued certificates: what stands in them, that each was logged, and when none is issued.
 
 use authority::certificate::chain::ChainError;
-use authority::ct::{CtError, CtLeaf};
+use authority::ct::CtError;
 use authority::issue::{IssueError, LIFETIME_SECONDS, LintError};
 use authority::issuer::IssuerKind;
-use authority::{CertificateAuthority, CertificateLog, CtLog, IssuedCertificate, IssuingAuthority};
+use authority::{CertificateAuthority, CtLog, IssuedCertificate, IssuingAuthority};
 use crypto::{KeyKind, KeyPair, Message, PublicKey, Scheme, SignError, Signer, sha256};
 use evidence::certificate::sct::{POISON, SCT_LIST};
 use evidence::certificate::{FulcioExtension, SubjectName};
@@ -13,7 +13,7 @@ use futures::executor::block_on;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::world::{
-    Leaves, Log, NOW, applicant, certificate_authority, claims, copy, github, github_claims,
+    Log, NOW, applicant, certificate_authority, claims, copy, github, github_claims,
     issuing_authority, serial,
 };
 
@@ -136,36 +136,6 @@ fn what_is_logged_is_what_is_issued() {
 }
 
 #[test]
-fn the_leaf_has_the_two_forms_of_the_specifications() {
-    let authority = issuing_authority();
-    issue_at(&authority, NOW).unwrap();
-    let (precertificate, _) = authority.log().last();
-    let leaves = authority.log().leaves.0.lock().unwrap();
-    let [leaf] = &leaves[..] else { panic!("one leaf") };
-
-    let milliseconds = u64::try_from(NOW.milliseconds()).unwrap();
-    let u24 = |size: usize| u32::try_from(size).unwrap().to_be_bytes()[1..].to_vec();
-    let entry = [
-        &milliseconds.to_be_bytes()[..],
-        &[0, 1],
-        &precertificate.issuer_key_hash,
-        &u24(precertificate.tbs.len()),
-        &precertificate.tbs,
-        &[0, 0],
-    ]
-    .concat();
-    assert_eq!(leaf.merkle_leaf, [&[0, 0], &entry[..]].concat());
-    let chain: Vec<_> = precertificate.chain.iter().flat_map(|der| sha256(der)).collect();
-    let tile_leaf =
-        [&entry[..], &u24(precertificate.der.len()), &precertificate.der, &[0, 64], &chain]
-            .concat();
-    assert_eq!(leaf.tile_leaf, tile_leaf);
-    assert_eq!(leaf.chain, precertificate.chain);
-    let with_index = CtLeaf::new(&precertificate, NOW, &[0, 0, 5, 0, 0, 0, 0, 7]).unwrap();
-    assert!(with_index.merkle_leaf.ends_with(&[0, 8, 0, 0, 5, 0, 0, 0, 0, 7]));
-}
-
-#[test]
 fn a_certificate_ends_with_its_authority() {
     let authority = issuing_authority();
     let end = authority.authority().certificate().not_after();
@@ -184,9 +154,7 @@ fn a_certificate_ends_with_its_authority() {
 #[test]
 fn no_promise_no_certificate() {
     let (authority, _) = certificate_authority(KeyKind::EcdsaP256);
-    let key = Box::new(KeyPair::generate(KeyKind::EcdsaP256).unwrap());
-    let full = Leaves(std::sync::Arc::default(), true);
-    let authority = IssuingAuthority::new(authority, CertificateLog::new(key, full).unwrap());
+    let authority = IssuingAuthority::new(authority, Log { full: true, ..Log::new() });
     let key = KeyPair::generate(KeyKind::EcdsaP256).unwrap();
     let applicant = applicant(github(), &github_claims(), &key);
     let error = block_on(authority.issue(&applicant, serial(9), NOW)).unwrap_err();
@@ -228,15 +196,6 @@ fn a_promise_is_of_now() {
     let key = authority.log().public_key();
     let error = authority::ct::verify_promise(&sct, &other, key, NOW).unwrap_err();
     assert!(matches!(error, CtError::BadPromise));
-}
-
-#[test]
-fn a_certificate_log_has_a_key_that_clients_take() {
-    for kind in [KeyKind::EcdsaP384, KeyKind::Ed25519] {
-        let key = Box::new(KeyPair::generate(kind).unwrap());
-        let error = CertificateLog::new(key, Leaves::default()).err().unwrap();
-        assert!(matches!(error, CtError::Key { found } if found == kind));
-    }
 }
 
 /// Signs like the key inside, but for one signature, which it breaks.

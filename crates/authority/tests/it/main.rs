@@ -1,6 +1,7 @@
 //! Who gets a certificate or a timestamp, who does not, and what exactly is signed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod abort;
 mod chain;
 mod forge;
 mod identity;
