@@ -123,7 +123,15 @@ pub(crate) fn of_registry(host: &RegistryHost) -> Option<Url> {
     format!("{scheme}://{endpoint}/v2/").parse().ok()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Names and values as forms write them (`application/x-www-form-urlencoded`).
+pub(crate) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    // A query is written the same way; the host is never asked.
+    let mut url: Url = "https://form.invalid/".parse().expect("a URL");
+    url.query_pairs_mut().extend_pairs(pairs);
+    url.query().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn is_loopback(url: &Url) -> bool {
     // The URL standard has already made one form of every address.
     let Some(host) = url.host_str() else { return false };
     host == "localhost"

@@ -21,6 +21,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.0.get(name).filter(|value| !value.expose().is_empty())
     }
+
+    /// All variables, for a program that is started with them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
 }
 
 impl fmt::Debug for Environment {

@@ -148,21 +148,40 @@ pub enum Unauthorized {
         /// What the host says.
         message: String,
     },
-    /// The host wants a token from a token service.
-    #[error("the host asks for a token of {realm}; token authentication is not supported yet")]
-    TokenUnsupported {
-        /// The token service's host, as the registry names it.
+    /// The token service that the host names is not one that we ask.
+    #[error("the host asks for a token of {realm}: {reason}")]
+    RealmRefused {
+        /// The token service, as the registry names it.
         realm: String,
+        /// Why it is not asked.
+        reason: RealmProblem,
     },
-    /// A program keeps the credentials.
-    #[error("the credential helper `{helper}` has them; credential helpers are not supported yet")]
-    HelperUnsupported {
+    /// What is configured is of a kind that the host does not ask for.
+    #[error("wanted {wanted}, and {found} is configured for the host")]
+    Unfit {
+        /// What the host asks for.
+        wanted: &'static str,
+        /// What there is.
+        found: &'static str,
+    },
+    /// A program that keeps the credentials did not give them.
+    #[error("the credential helper `docker-credential-{helper}` {problem}")]
+    Helper {
         /// The helper's name.
         helper: String,
+        /// What went wrong.
+        problem: HelperProblem,
     },
-    /// The configuration holds an identity token instead of a password.
-    #[error("an identity token is configured; identity tokens are not supported yet")]
-    IdentityTokenUnsupported,
+    /// A cloud's way to log in was begun and cannot be gone to its end.
+    #[error("{provider}: wanted {wanted}, found {found}")]
+    Cloud {
+        /// Whose way.
+        provider: &'static str,
+        /// What is needed.
+        wanted: &'static str,
+        /// What is there.
+        found: String,
+    },
     /// The configuration's entry for this host is broken.
     #[error("the configured credentials are broken: {problem}")]
     BrokenEntry {
@@ -181,6 +200,55 @@ pub enum Unauthorized {
         /// The host that asks.
         host: String,
     },
+}
+
+/// Why a token service is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RealmProblem {
+    /// No URL, or one that cannot be asked.
+    #[error("that is no URL of a token service")]
+    NotAUrl,
+    /// Plain HTTP where the registry is reached by HTTPS.
+    #[error("it is reached by plain HTTP")]
+    PlainHttp,
+    /// It names a user.
+    #[error("its URL holds user information")]
+    UserInfo,
+    /// Another host, which nobody here has said belongs to the registry.
+    #[error("it is another host, and not known to belong to the registry")]
+    OtherHost,
+}
+
+/// What went wrong with a credential helper.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HelperProblem {
+    /// Not a name that a helper may have.
+    #[error("has a name that is not of letters, digits, `-`, `_` and `.`")]
+    Name,
+    /// Not on the path.
+    #[error("is not in any directory of PATH")]
+    NotFound,
+    /// It cannot be started, or its streams broke.
+    #[error("cannot be run: {0}")]
+    Run(String),
+    /// It ran too long.
+    #[error("did not end in time")]
+    TimedOut,
+    /// It says more than credentials are long.
+    #[error("wrote more than {max} bytes")]
+    TooLong {
+        /// The most read.
+        max: usize,
+    },
+    /// It ended with a failure.
+    #[error("failed{}", said(message))]
+    Failed {
+        /// What it says.
+        message: String,
+    },
+    /// It ended well and said something else than credentials.
+    #[error("answered something else than credentials")]
+    Malformed,
 }
 
 /// Which limit ran out.
@@ -255,6 +323,22 @@ impl FetchError {
             FetchErrorKind::Unauthorized(Unauthorized::CredentialsRefused { .. }) => {
                 format!("check user and password for {host}; they may have expired")
             }
+            FetchErrorKind::Unauthorized(Unauthorized::RealmRefused {
+                realm,
+                reason: RealmProblem::OtherHost,
+            }) => format!(
+                "if {realm} is the token service of {host}, say so: \
+                 --registry-token-realm {host}=https://{realm}"
+            ),
+            FetchErrorKind::Unauthorized(
+                Unauthorized::Unfit { .. } | Unauthorized::BrokenEntry { .. },
+            ) => {
+                format!("log in to {host} again")
+            }
+            FetchErrorKind::Unauthorized(Unauthorized::Helper { helper, .. }) => format!(
+                "try `echo {host} | docker-credential-{helper} get`, or take the helper out of the \
+                 configuration"
+            ),
             FetchErrorKind::Forbidden { .. } => {
                 format!("ask for access at {host}, or use other credentials")
             }

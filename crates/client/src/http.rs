@@ -4,14 +4,24 @@
 //! Never reads the environment (proxies, certificate files), never unpacks what a server packed,
 //! and never sends an `Authorization` header to another origin than the one it was made for.
 
+mod proxy;
+mod transport;
+
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use crypto::{Hash, HashAlgorithm, Hasher};
+use evidence::RegistryHost;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
+
+pub use proxy::{BadProxy, Proxies};
+pub use transport::{
+    BuildHttpError, ClientCertificate, HostSecurity, HostTransport, ReadTlsError, TlsTrust,
+};
 
 use crate::address::{self, BadUrl};
 use crate::deadline::Deadline;
@@ -20,15 +30,13 @@ use crate::error::{
     printable, without_query,
 };
 use crate::retry::{self, Budgets};
+use transport::Clients;
 
 /// Redirections followed for one request.
 const REDIRECTS_MAX: usize = 3;
 
 /// How much of an answer that is no success is read, in bytes: enough for its message.
 const ERROR_BODY_SIZE_MAX: u64 = 16 * 1024;
-
-/// Connections kept open to one host.
-const IDLE_CONNECTIONS_MAX: usize = 8;
 
 /// How to speak HTTP.
 #[derive(Clone, Debug)]
@@ -45,6 +53,13 @@ pub struct HttpOptions {
     pub first_pause: Duration,
     /// Who may vouch for a host's certificate.
     pub tls_trust: TlsTrust,
+    /// Which proxies stand between us and the others.
+    pub proxies: Proxies,
+    /// Hosts that are spoken to in another way than all others.
+    pub hosts: BTreeMap<RegistryHost, HostTransport>,
+    /// Addresses to dial for host names, instead of those that the system's resolver finds. The
+    /// certificate is still the name's. Port 0 stands for the URL's.
+    pub dial: BTreeMap<String, SocketAddr>,
 }
 
 impl HttpOptions {
@@ -58,30 +73,17 @@ impl HttpOptions {
             tries_max: 3,
             first_pause: Duration::from_millis(250),
             tls_trust: TlsTrust::System,
+            proxies: Proxies::default(),
+            hosts: BTreeMap::new(),
+            dial: BTreeMap::new(),
         }
     }
 }
 
-/// Who may vouch for a host's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsTrust {
-    /// Whom the operating system trusts.
-    System,
-    /// Those, and these DER certificates.
-    SystemAnd(Vec<Vec<u8>>),
-    /// These DER certificates only.
-    Only(Vec<Vec<u8>>),
-}
-
-/// Why no HTTP client could be made.
-#[derive(Debug, thiserror::Error)]
-#[error("no HTTP client could be made of these options")]
-pub struct BuildHttpError(#[source] Cause);
-
 /// Speaks HTTP for everything in this crate. Cheap to share, costly to make.
 #[derive(Debug)]
 pub struct Http {
-    client: Client,
+    clients: Clients,
     options: HttpOptions,
     budgets: Budgets,
 }
@@ -205,34 +207,42 @@ impl Http {
     /// When an authority's certificate is none, or the system's cannot be loaded: a container image
     /// without any has to be told which ones to use.
     pub fn new(options: HttpOptions) -> Result<Self, BuildHttpError> {
-        let build = |error| BuildHttpError(Cause::new(error));
-        let certificates = |ders: &[Vec<u8>]| {
-            ders.iter()
-                .map(|der| reqwest::Certificate::from_der(der))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(build)
-        };
-        // Plain HTTP is spoken to `localhost`: nobody's name server may say where that is.
-        let localhost = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-            .map(|address| SocketAddr::new(address, 0));
-        let builder = Client::builder()
-            .user_agent(&options.user_agent)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .connect_timeout(options.connect_timeout)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .resolve_to_addrs("localhost", &localhost);
-        let builder = match &options.tls_trust {
-            TlsTrust::System => builder,
-            TlsTrust::SystemAnd(ders) => builder.tls_certs_merge(certificates(ders)?),
-            TlsTrust::Only(ders) => builder.tls_certs_only(certificates(ders)?),
-        };
-        let client = builder.build().map_err(build)?;
-        Ok(Self { client, options, budgets: Budgets::default() })
+        let clients = Clients::new(&options)?;
+        Ok(Self { clients, options, budgets: Budgets::default() })
+    }
+
+    /// Finds out whether a host that may be spoken to in plain HTTP has to be. It is asked in HTTPS
+    /// once; any answer at all settles it.
+    pub(crate) async fn prepare(&self, url: &Url, deadline: Deadline) -> Result<(), FetchError> {
+        if !self.clients.is_open(url) {
+            return Ok(());
+        }
+        let mut secure = url.clone();
+        // Refused only by URLs of other kinds.
+        let _ = secure.set_scheme("https");
+        match self.try_once(&Request::new(Method::GET, secure), deadline).await {
+            Err(error) if !error.is_connection() => Err(error),
+            outcome => {
+                self.clients.settle(url, outcome.is_err());
+                Ok(())
+            }
+        }
+    }
+
+    /// The URL with the scheme in which its host is spoken to.
+    pub(crate) fn spoken(&self, mut url: Url) -> Url {
+        if self.clients.is_plain(&url) {
+            let _ = url.set_scheme("http");
+        }
+        url
+    }
+
+    /// Gives a URL made before [`Self::prepare`] the scheme that was found by it.
+    pub(crate) fn same_scheme(&self, url: &mut Url, base: &Url) {
+        let host = (url.host_str(), url.port());
+        if host == (base.host_str(), base.port()) && self.clients.is_plain(url) {
+            let _ = url.set_scheme(base.scheme());
+        }
     }
 
     /// Sends a request, again if that is harmless and may help, and reads the answer.
@@ -304,7 +314,8 @@ impl Http {
         let attempt = Attempt::new(&request.method, url);
         let failed = |error| FetchError::new(attempt.clone(), transport_problem(error));
         let mut sent = self
-            .client
+            .clients
+            .of(url)
             .request(request.method.clone(), url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone());
@@ -390,6 +401,14 @@ impl Answer {
         let reason = match address::check(&url) {
             Ok(()) if self.url.scheme() == "https" && url.scheme() == "http" => Away::PlainHttp,
             Ok(()) => return Ok(url),
+            // The operator lets this very host do without TLS.
+            Err(BadUrl::PlainHttp { .. })
+                if url.origin() == self.url.origin()
+                    && url.username().is_empty()
+                    && url.password().is_none() =>
+            {
+                return Ok(url);
+            }
             Err(BadUrl::PlainHttp { .. }) => Away::PlainHttp,
             Err(BadUrl::UserInfo) => Away::UserInfo,
             Err(_) => Away::NotHttp,
@@ -416,6 +435,16 @@ impl Answer {
 }
 
 impl FetchError {
+    /// Whether there was no connection, or no secure one.
+    fn is_connection(&self) -> bool {
+        matches!(
+            self.kind(),
+            FetchErrorKind::Unreachable(_)
+                | FetchErrorKind::Tls(_)
+                | FetchErrorKind::TimedOut(TimeLimit::Request)
+        )
+    }
+
     /// Whether it may pass by itself.
     fn may_pass(&self) -> bool {
         matches!(

@@ -15,6 +15,7 @@ mod environment;
 pub mod error;
 mod http;
 mod json;
+mod kept;
 pub mod log;
 mod obstacle;
 pub mod oidc;
@@ -27,14 +28,17 @@ pub mod trust_config;
 
 pub use address::{BadUrl, ServiceUrl};
 pub use authority::Authority;
-pub use credentials::DockerConfig;
+pub use credentials::{Credential, DockerConfig, Keychain};
 pub use deadline::Deadline;
 pub use environment::Environment;
 pub use error::{FetchError, FetchErrorKind};
-pub use http::{BuildHttpError, Http, HttpOptions, TlsTrust};
+pub use http::{
+    BadProxy, BuildHttpError, ClientCertificate, HostSecurity, HostTransport, Http, HttpOptions,
+    Proxies, ReadTlsError, TlsTrust,
+};
 pub use log::{Log, LogVersion};
 pub use oidc::IdentityToken;
-pub use registry::Registry;
+pub use registry::{Registry, RegistryOptions};
 pub use secret::Secret;
 pub use sign::{SigningError, SigningServices, ToSign};
 pub use timestamp::TimestampAuthority;

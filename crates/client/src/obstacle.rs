@@ -8,9 +8,7 @@ impl From<&FetchError> for Obstacle {
     fn from(error: &FetchError) -> Self {
         let kind = match error.kind() {
             FetchErrorKind::Unauthorized(
-                Unauthorized::TokenUnsupported { .. }
-                | Unauthorized::HelperUnsupported { .. }
-                | Unauthorized::IdentityTokenUnsupported,
+                Unauthorized::RealmRefused { .. } | Unauthorized::UnknownChallenge { .. },
             ) => ObstacleKind::Unsupported,
             FetchErrorKind::Unauthorized(_) => ObstacleKind::Unauthorized,
             FetchErrorKind::Forbidden { .. } => ObstacleKind::Forbidden,

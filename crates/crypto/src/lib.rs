@@ -9,6 +9,7 @@ pub mod hash;
 pub mod key;
 pub mod key_file;
 mod kind;
+pub mod mac;
 pub mod merkle;
 pub mod pem;
 pub mod random;

@@ -77,6 +77,7 @@ pub const HOUSE: [Room; 13] = [
             "pem-rfc7468",
             "reqwest",
             "rustls",
+            "rustls-platform-verifier",
             "serde",
             "serde_json",
             "thiserror",

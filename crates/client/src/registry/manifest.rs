@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-use super::Registry;
+use super::{Registry, mirror};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 use crate::http::{Answer, Request};
@@ -158,6 +158,21 @@ impl Registry {
             (None, Some(tag)) => tag,
             (None, None) => unreachable!("a reference has a tag or a digest"),
         };
+        for place in self.mirrors(image, false) {
+            let time = mirror::share(deadline);
+            if let Ok(manifest) = self.resolve_tag(&place, tag, time).await {
+                return Ok(manifest);
+            }
+        }
+        self.resolve_tag(image, tag, deadline).await
+    }
+
+    async fn resolve_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
         let url = self.url(image, &format!("manifests/{tag}"))?;
         // Docker Hub counts GET and not HEAD against its limit, and content by digest is cached.
         let head = Request::head(url.clone()).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
@@ -188,6 +203,22 @@ impl Registry {
     }
 
     pub(super) async fn fetch_manifest_up_to(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
+        for place in self.mirrors(image, true) {
+            let time = mirror::share(deadline);
+            if let Ok(manifest) = self.read_manifest(&place, digest, size_max, time).await {
+                return Ok(manifest);
+            }
+        }
+        self.read_manifest(image, digest, size_max, deadline).await
+    }
+
+    async fn read_manifest(
         &self,
         image: &ImageRef,
         digest: &Digest,
@@ -230,13 +261,23 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
         let digest = Digest::sha256(&bytes);
-        let request = self.put(image, tag, media_type, bytes)?;
-        if image.with_tag(tag).is_err() {
-            let found = crate::error::printable(tag, 160);
-            return Err(request.error(FetchErrorKind::Malformed { wanted: "a tag", found }));
-        }
+        let request = parse_tag(image, tag, self.put(image, "", media_type, bytes)?)?;
         self.send(image, request, deadline).await?.wanted(&[200, 201, 202])?.took(&digest)?;
         Ok(digest)
+    }
+
+    /// The digest that a tag means now; `None` if there is no such tag.
+    pub(super) async fn digest_of_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Digest>, FetchError> {
+        match self.resolve_tag(image, tag, deadline).await {
+            Ok(manifest) => Ok(Some(manifest.digest)),
+            Err(error) if matches!(error.kind(), FetchErrorKind::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn put(
@@ -309,6 +350,22 @@ impl Answer {
     pub(super) fn etag(&self) -> Option<HeaderValue> {
         self.headers.get(ETAG).cloned()
     }
+}
+
+/// The request with a tag at the end of its path, if it is one: a tag has no characters that a URL
+/// would read otherwise.
+pub(super) fn parse_tag(
+    image: &ImageRef,
+    tag: &str,
+    mut request: Request,
+) -> Result<Request, FetchError> {
+    if image.with_tag(tag).is_err() {
+        let found = crate::error::printable(tag, 160);
+        return Err(request.error(FetchErrorKind::Malformed { wanted: "a tag", found }));
+    }
+    let path = format!("{}{tag}", request.url.path());
+    request.url.set_path(&path);
+    Ok(request)
 }
 
 /// A request for a manifest.

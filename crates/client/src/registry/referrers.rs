@@ -258,7 +258,7 @@ fn has_no_api(answer: &Answer) -> bool {
 }
 
 /// The URL of the next page (`Link`, RFC 8288), which must be on the host that was asked.
-fn next_page(answer: &Answer) -> Result<Option<Url>, FetchError> {
+pub(super) fn next_page(answer: &Answer) -> Result<Option<Url>, FetchError> {
     let links = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
     let Some(target) = links.filter_map(next_target).next() else { return Ok(None) };
     let url = answer.target(target)?;

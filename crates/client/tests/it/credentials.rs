@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use client::credentials::{CONFIG_SIZE_MAX, DockerConfig, ReadConfigError};
+use client::Credential;
+use client::credentials::{CONFIG_SIZE_MAX, DockerConfig, Login, ReadConfigError};
 use client::error::Unauthorized;
 use evidence::ImageRef;
 
@@ -18,10 +19,22 @@ fn read(json: &str) -> DockerConfig {
     DockerConfig::read(&path).unwrap()
 }
 
-/// `user:password` for an image, or why there is none.
-fn login(config: &DockerConfig, image: &str) -> Result<String, Unauthorized> {
+/// What there is for an image in short, such as `user:password`.
+fn login(config: &DockerConfig, image: &str) -> Result<Option<String>, Unauthorized> {
     let image: ImageRef = image.parse().unwrap();
-    config.login(&image).map(|basic| format!("{}:{}", basic.user, basic.password.expose()))
+    let shown = |login| match login {
+        Login::Stored(Credential::Basic(basic)) => {
+            format!("{}:{}", basic.user, basic.password.expose())
+        }
+        Login::Stored(Credential::Identity { token }) => format!("identity {}", token.expose()),
+        Login::Stored(Credential::Token { token }) => format!("token {}", token.expose()),
+        Login::Helper { name, servers } => format!("{name} for {}", servers.join(", ")),
+    };
+    Ok(config.login(&image)?.map(shown))
+}
+
+fn some(text: &str) -> Result<Option<String>, Unauthorized> {
+    Ok(Some(text.to_owned()))
 }
 
 #[test]
@@ -29,7 +42,7 @@ fn a_login_is_for_its_own_host() {
     // "u:p" in base64.
     let config = read(r#"{"auths": {"ghcr.io": {"auth": "dTpw"}}}"#);
     for image in ["ghcr.io/acme/app", "ghcr.io/app:v1", "ghcr.io:443/app"] {
-        assert_eq!(login(&config, image).as_deref(), Ok("u:p"), "{image}");
+        assert_eq!(login(&config, image), some("u:p"), "{image}");
     }
     for image in [
         "cr.io/app",
@@ -45,7 +58,7 @@ fn a_login_is_for_its_own_host() {
         "evil.example/ghcr.io/app",
         "nginx",
     ] {
-        assert_eq!(login(&config, image), Err(Unauthorized::NoCredentials), "{image}");
+        assert_eq!(login(&config, image), Ok(None), "{image}");
     }
 }
 
@@ -74,7 +87,7 @@ fn keys_are_read_as_docker_and_podman_write_them() {
     ];
     for (key, image, matches) in keys {
         let config = read(&format!(r#"{{"auths": {{"{key}": {{"auth": "dTpw"}}}}}}"#));
-        assert_eq!(login(&config, image).is_ok(), matches, "{key} for {image}");
+        assert_eq!(login(&config, image).unwrap().is_some(), matches, "{key} for {image}");
     }
 }
 
@@ -84,51 +97,53 @@ fn the_most_specific_login_wins() {
         r#"{"auths": {"quay.io": {"auth": "YTph"}, "quay.io/acme": {"auth": "Yjpi"},
             "quay.io/acme/app": {"auth": "Yzpj"}}}"#,
     );
-    assert_eq!(login(&config, "quay.io/acme/app").unwrap(), "c:c");
-    assert_eq!(login(&config, "quay.io/acme/other").unwrap(), "b:b");
-    assert_eq!(login(&config, "quay.io/other").unwrap(), "a:a");
+    assert_eq!(login(&config, "quay.io/acme/app"), some("c:c"));
+    assert_eq!(login(&config, "quay.io/acme/other"), some("b:b"));
+    assert_eq!(login(&config, "quay.io/other"), some("a:a"));
 }
 
 #[test]
 fn all_forms_of_an_entry() {
     let broken = |problem| Err(Unauthorized::BrokenEntry { problem });
     let cases = [
-        (r#"{"auth": "dTpwOnE="}"#, Ok("u:p:q")),
-        (r#"{"auth": "dTpwAAA="}"#, Ok("u:p")), // "u:p\0\0"
-        (r#"{"username": "u", "password": "p"}"#, Ok("u:p")),
-        (r#"{"auth": "", "username": "u", "password": "p"}"#, Ok("u:p")),
-        (r#"{"auth": "dTpw", "email": "a@b.example", "unknown": 1}"#, Ok("u:p")),
-        (r#"{"auth": "dTpw", "identitytoken": "t"}"#, Err(Unauthorized::IdentityTokenUnsupported)),
+        (r#"{"auth": "dTpwOnE="}"#, some("u:p:q")),
+        (r#"{"auth": "dTpwAAA="}"#, some("u:p")), // "u:p\0\0"
+        (r#"{"username": "u", "password": "p"}"#, some("u:p")),
+        (r#"{"auth": "", "username": "u", "password": "p"}"#, some("u:p")),
+        (r#"{"auth": "dTpw", "email": "a@b.example", "unknown": 1}"#, some("u:p")),
+        (r#"{"auth": "dTpw", "identitytoken": "t"}"#, some("identity t")),
+        (r#"{"auth": "PHRva2VuPjp0"}"#, some("identity t")), // "<token>:t"
+        (r#"{"auth": "dTpw", "identitytoken": "t", "registrytoken": "r"}"#, some("token r")),
         (r#"{"auth": "!"}"#, broken("`auth` is not base64")),
         (r#"{"auth": "/w=="}"#, broken("`auth` is not text")),
         (r#"{"auth": "dXA="}"#, broken("`auth` has no colon")),
         (r#"{"username": "u:v", "password": "p"}"#, broken("the user contains a colon")),
-        ("{}", Err(Unauthorized::NoCredentials)),
-        ("null", Err(Unauthorized::NoCredentials)),
+        ("{}", Ok(None)),
+        ("null", Ok(None)),
     ];
     for (entry, wanted) in cases {
         let config = read(&format!(r#"{{"auths": {{"ghcr.io": {entry}}}}}"#));
-        assert_eq!(login(&config, "ghcr.io/app"), wanted.map(str::to_owned), "{entry}");
+        assert_eq!(login(&config, "ghcr.io/app"), wanted, "{entry}");
     }
 }
 
 #[test]
-fn helpers_are_named_and_not_run() {
-    let helper = |helper: &str| Err(Unauthorized::HelperUnsupported { helper: helper.to_owned() });
+fn helpers_are_named() {
     let config = read(
         r#"{"auths": {"gcr.io": {"auth": "dTpw"}, "ghcr.io": {"auth": "dTpw"}, "quay.io": {}},
             "credHelpers": {"gcr.io": "gcloud"}, "credsStore": "desktop"}"#,
     );
-    assert_eq!(login(&config, "gcr.io/app"), helper("gcloud"));
-    assert_eq!(login(&config, "quay.io/app"), helper("desktop"));
-    assert_eq!(login(&config, "nginx"), helper("desktop"));
-    assert_eq!(login(&config, "ghcr.io/app").unwrap(), "u:p");
+    assert_eq!(login(&config, "gcr.io/app"), some("gcloud for gcr.io, https://gcr.io"));
+    assert_eq!(login(&config, "quay.io/app"), some("desktop for quay.io, https://quay.io"));
+    let hub = "desktop for https://index.docker.io/v1/, docker.io";
+    assert_eq!(login(&config, "nginx"), some(hub));
+    assert_eq!(login(&config, "ghcr.io/app"), some("u:p"));
 }
 
 #[test]
 fn files_that_are_none() {
     let missing = DockerConfig::read(&PathBuf::from("/nonexistent/config.json")).unwrap();
-    assert_eq!(login(&missing, "nginx"), Err(Unauthorized::NoCredentials));
+    assert_eq!(login(&missing, "nginx"), Ok(None));
     read("{}");
     read(r#"{"auths": null, "credHelpers": null, "credsStore": ""}"#);
     let refused = |json: &str| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use client::Registry;
-use client::error::{Away, FetchErrorKind, Unauthorized};
+use client::error::{Away, FetchErrorKind, RealmProblem, Unauthorized};
 use evidence::Digest;
 
 use crate::server::{Received, Reply, Server};
@@ -66,8 +66,9 @@ async fn a_realm_gets_nothing() {
     .await;
     let error = logged_in(&server).resolve(&image(&server, "app"), ample()).await.unwrap_err();
     let host = stranger.host();
-    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::TokenUnsupported { realm })
-        if *realm == host);
+    assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::RealmRefused { realm, reason })
+        if *realm == host && *reason == RealmProblem::OtherHost);
+    assert!(error.hint().unwrap().contains("--registry-token-realm"));
     assert_eq!(server.authorizations(), [""; 0]);
     assert_eq!(stranger.lines(), [""; 0]);
 }

@@ -1,6 +1,6 @@
 //! Each kind of failure becomes the obstacle that says the same.
 
-use client::error::Unauthorized;
+use client::error::{RealmProblem, Unauthorized};
 use evidence::Digest;
 use verify::{Obstacle, ObstacleKind};
 
@@ -37,8 +37,9 @@ async fn a_missing_login_is_not_an_unsupported_one() {
     assert_eq!(challenge("Basic realm=x").await.kind, ObstacleKind::Unauthorized);
     let token = challenge(r#"Bearer realm="https://auth.example/token""#).await;
     assert_eq!(token.kind, ObstacleKind::Unsupported);
-    let unsupported = Unauthorized::TokenUnsupported { realm: "auth.example".to_owned() };
-    assert!(token.detail.contains(&unsupported.to_string()), "{token}");
+    let reason = RealmProblem::OtherHost;
+    let refused = Unauthorized::RealmRefused { realm: "auth.example".to_owned(), reason };
+    assert!(token.detail.contains(&refused.to_string()), "{token}");
 }
 
 #[tokio::test]
