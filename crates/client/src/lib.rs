@@ -17,6 +17,7 @@ mod http;
 mod json;
 mod kept;
 pub mod log;
+pub mod mirror;
 mod obstacle;
 pub mod oidc;
 pub mod registry;
@@ -37,6 +38,7 @@ pub use http::{
     Proxies, ReadTlsError, TlsTrust,
 };
 pub use log::{Log, LogVersion};
+pub use mirror::Mirror;
 pub use oidc::IdentityToken;
 pub use registry::{Registry, RegistryOptions};
 pub use secret::Secret;

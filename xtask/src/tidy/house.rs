@@ -80,6 +80,7 @@ pub const HOUSE: [Room; 13] = [
             "rustls-platform-verifier",
             "serde",
             "serde_json",
+            "sigstore-tuf",
             "thiserror",
             "tokio",
             "zeroize",

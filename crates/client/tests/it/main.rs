@@ -9,6 +9,7 @@ mod documents;
 mod egress;
 mod http;
 mod log;
+mod mirror;
 mod obstacle;
 mod oidc;
 mod referrers;
@@ -17,6 +18,7 @@ mod server;
 mod timestamp;
 mod tls;
 mod trust_config;
+mod tuf;
 
 use std::sync::Arc;
 use std::time::Duration;
