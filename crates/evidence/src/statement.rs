@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crypto::HashAlgorithm;
-use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
@@ -21,6 +21,37 @@ pub const STATEMENT_TYPE_V1: &str = "https://in-toto.io/Statement/v1";
 pub const SUBJECTS_MAX: usize = 1024;
 /// Most digests read on one subject (the same).
 pub const SUBJECT_DIGESTS_MAX: usize = 32;
+
+/// A version of the statement's own format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementVersion {
+    /// v0.1, which Cosign writes for attestations.
+    V0_1,
+    /// v1.
+    V1,
+}
+
+/// A statement to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStatement<'a> {
+    /// Its format.
+    pub version: StatementVersion,
+    /// What it is about.
+    pub subjects: &'a [NewSubject<'a>],
+    /// What kind of thing is said.
+    pub predicate_type: &'a str,
+    /// What is said.
+    pub predicate: &'a RawValue,
+}
+
+/// One artifact that a statement to be made is about.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSubject<'a> {
+    /// What it is called; may be empty.
+    pub name: &'a str,
+    /// Its digest.
+    pub digest: &'a Digest,
+}
 
 /// A statement as claimed by its payload.
 #[derive(Clone, Debug)]
@@ -97,6 +128,47 @@ struct Document {
     predicate: Option<Box<RawValue>>,
 }
 
+impl NewStatement<'_> {
+    /// The payload of an envelope, without white space and in the order of the specification.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Written<'a> {
+            #[serde(rename = "_type")]
+            kind: &'a str,
+            subject: Vec<WrittenSubject<'a>>,
+            predicate_type: &'a str,
+            predicate: &'a RawValue,
+        }
+        #[derive(Serialize)]
+        struct WrittenSubject<'a> {
+            name: &'a str,
+            digest: BTreeMap<&'a str, String>,
+        }
+        let subjects = self.subjects.iter().map(|NewSubject { name, digest }| WrittenSubject {
+            name,
+            digest: [(digest.algorithm().name(), digest.hex())].into(),
+        });
+        let statement = Written {
+            kind: self.version.uri(),
+            subject: subjects.collect(),
+            predicate_type: self.predicate_type,
+            predicate: self.predicate,
+        };
+        serde_json::to_vec(&statement).expect("text and JSON are JSON")
+    }
+}
+
+impl StatementVersion {
+    fn uri(self) -> &'static str {
+        match self {
+            Self::V0_1 => STATEMENT_TYPE_V0_1,
+            Self::V1 => STATEMENT_TYPE_V1,
+        }
+    }
+}
+
 impl Statement {
     /// Parses a DSSE payload. The caller bounds its size.
     ///
@@ -140,6 +212,12 @@ impl DigestSet {
     #[must_use]
     pub fn names(&self, algorithm: HashAlgorithm) -> bool {
         self.0.contains_key(algorithm.name())
+    }
+
+    /// Whether that digest stands here, in its algorithm.
+    #[must_use]
+    pub fn holds(&self, digest: &Digest) -> bool {
+        self.get(digest.algorithm()) == Some(*digest)
     }
 
     /// Algorithm names and values as written.

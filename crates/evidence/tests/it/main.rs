@@ -15,6 +15,7 @@ mod envelope;
 mod image;
 mod key_details;
 mod note;
+mod predicate;
 mod statement;
 mod timestamp;
 
