@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::{KeyFileError, KeyKind, KeyPair, Message, SignError, Signer};
-use evidence::bundle::{Content, Format, ParseBundleError, SignerMaterial};
+use evidence::bundle::{Content, Format, SignerMaterial};
 use evidence::certificate::SubjectName;
+use evidence::cosign::WriteLayerError;
 use evidence::envelope::pae;
-use evidence::{Certificate, Digest, Envelope, Evidence, UnixTime};
+use evidence::{Certificate, Digest, Envelope, Evidence, ParseEvidenceError, UnixTime};
 use futures::future::try_join_all;
 use verify::{
     Artifact, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Requirement, TrustRoot,
@@ -56,6 +57,13 @@ pub enum ToSign {
         /// The artifact that it is about.
         about: Digest,
     },
+    /// A simple signing payload about an image with that digest, for Cosign's signature tag.
+    SimpleSigning {
+        /// The payload.
+        payload: Vec<u8>,
+        /// Digest of the image's manifest.
+        about: Digest,
+    },
 }
 
 /// A key that was certified for an identity, ready to sign.
@@ -93,9 +101,12 @@ pub enum SigningError {
     /// A timestamp authority gave no timestamp.
     #[error("the timestamp authority")]
     Timestamp(#[source] FetchError),
-    /// What came back does not make a bundle.
-    #[error("the bundle")]
-    Bundle(#[from] ParseBundleError),
+    /// What came back cannot be read again.
+    #[error("the evidence")]
+    Evidence(#[from] ParseEvidenceError),
+    /// What came back does not make a layer of Cosign's tags.
+    #[error("the evidence")]
+    Layer(#[from] WriteLayerError),
     /// The bundle does not verify: what the services sent is not what the trust root says of them.
     #[error("what was signed does not verify: {reasons}")]
     NotVerified {
@@ -168,6 +179,7 @@ impl SigningSession<'_> {
         let signature = match &content {
             Content::Message { signature, .. } => signature.clone(),
             Content::Envelope(envelope) => envelope.signature.clone(),
+            Content::SimpleSigning { signature, .. } => signature.clone(),
         };
         let scheme = self.key.public_key().default_scheme();
         let signed_by = SignedBy::certificate(&self.certificate, scheme);
@@ -180,7 +192,10 @@ impl SigningSession<'_> {
         let entries =
             try_join_all(logs.map(|log| log.append(&content, &signed_by, deadline))).await?;
         let evidence = Evidence {
-            format: Format::BundleV0_3,
+            format: match &content {
+                Content::SimpleSigning { .. } => Format::CosignSignature,
+                Content::Message { .. } | Content::Envelope(_) => Format::BundleV0_3,
+            },
             signer: SignerMaterial::Certificate(Box::new(self.certificate.clone())),
             entries,
             timestamps,
@@ -205,20 +220,33 @@ impl SigningSession<'_> {
                     payload: payload.clone(),
                     signature,
                     key_id: String::new(),
+                    document: None,
                 };
                 Ok((Content::Envelope(envelope), *about))
+            }
+            ToSign::SimpleSigning { payload, about } => {
+                let signature = self.key.sign(scheme, Message::Bytes(payload))?;
+                Ok((Content::SimpleSigning { payload: payload.clone(), signature }, *about))
             }
         }
     }
 
-    /// Runs the verifier's own chain over what will be written: the bundle's bytes, parsed anew.
+    /// Runs the verifier's own chain over what will be written: its bytes, parsed anew.
     fn verify(
         &self,
         evidence: &Evidence,
         about: &Digest,
         now: UnixTime,
     ) -> Result<(), SigningError> {
-        let written = Evidence::from_bundle(&evidence.to_bundle_v0_3()?)?;
+        let written = match evidence.format {
+            Format::CosignSignature => Evidence::from_cosign_layer(evidence.to_cosign_layer(&[])?)
+                .map_err(ParseEvidenceError::from)?,
+            _ => {
+                let bundle =
+                    evidence.to_bundle_v0_3().and_then(|json| Evidence::from_bundle(&json));
+                bundle.map_err(ParseEvidenceError::from)?
+            }
+        };
         let not_verified = |reasons: &str| {
             let reasons = reasons.to_owned();
             SigningError::NotVerified { reasons }
@@ -238,13 +266,13 @@ impl SigningSession<'_> {
         let name = "the signer".to_owned();
         let policy = Policy {
             name: name.clone(),
-            requirements: NonEmpty::new(Requirement {
-                any_of: NonEmpty::new(verify::Authority::Keyless {
+            requirements: NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(
+                verify::Authority::Keyless {
                     name,
                     roots: Arc::clone(&self.services.trust_root),
                     identities: NonEmpty::new(identity),
-                }),
-            }),
+                },
+            ))),
         };
         let pieces = [Piece { source: "the new bundle".to_owned(), evidence: Ok(written) }];
         let artifact = Artifact::from_digest(*about);

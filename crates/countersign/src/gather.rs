@@ -14,7 +14,7 @@ pub(crate) async fn gather(
     let found = registry.find_evidence(image, digest, deadline).await;
     let pieces = found.pieces.into_iter().map(|piece| Piece {
         source: format!("{}@{}", image.name(), piece.manifest),
-        evidence: Evidence::from_bundle(&piece.bytes),
+        evidence: Evidence::from_bundle(&piece.bytes).map_err(Into::into),
     });
     let obstacles = found.obstacles.iter().map(Obstacle::from);
     (pieces.collect(), obstacles.collect())

@@ -4,9 +4,10 @@
 //! inclusion promise, later ones an inclusion proof; no certificate chains from v0.3) is enforced
 //! here, because a bundle without it is not a bundle; whether it *holds* is `verify`'s question.
 
-mod wire;
+pub(crate) mod wire;
 
 use crate::certificate::{Certificate, ParseCertificateError};
+use crate::cosign::ParseCosignError;
 use crate::digest::Digest;
 use crate::entry::{LogEntry, ParseEntryError};
 use crate::envelope::Envelope;
@@ -41,7 +42,7 @@ pub struct Evidence {
     pub content: Content,
 }
 
-/// A version of the bundle format.
+/// The format that evidence came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// Bundle v0.1: every log entry carries the log's promise.
@@ -50,6 +51,12 @@ pub enum Format {
     BundleV0_2,
     /// Bundle v0.3: as v0.2, with a single certificate.
     BundleV0_3,
+    /// A layer of Cosign's signature tag: a simple signing payload with annotations.
+    CosignSignature,
+    /// A layer of Cosign's attestation tag: an envelope with annotations.
+    CosignAttestation,
+    /// Cosign's bundle for blobs before v3, or the files that stood for one.
+    CosignBlob,
 }
 
 /// Who is said to have signed.
@@ -73,6 +80,24 @@ pub enum Content {
     },
     /// An envelope with its payload.
     Envelope(Envelope),
+    /// A simple signing payload, which names an image.
+    SimpleSigning {
+        /// The payload, exactly as signed.
+        payload: Vec<u8>,
+        /// The signature over the payload.
+        signature: Vec<u8>,
+    },
+}
+
+/// Why bytes are no evidence, whatever their format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseEvidenceError {
+    /// They should have been a Sigstore bundle.
+    #[error(transparent)]
+    Bundle(#[from] ParseBundleError),
+    /// They should have been what Cosign wrote before bundles.
+    #[error(transparent)]
+    Cosign(#[from] ParseCosignError),
 }
 
 /// Why bytes are no bundle.
@@ -151,6 +176,9 @@ pub enum ParseBundleError {
     /// A signature of no bytes.
     #[error("the signature is empty")]
     EmptySignature,
+    /// A claim about an image that is no statement in an envelope.
+    #[error("a simple signing payload cannot be put into a bundle, which wants a statement")]
+    SimpleSigning,
 }
 
 impl Evidence {
@@ -182,11 +210,34 @@ impl Evidence {
         match &self.content {
             Content::Message { signature, .. } => signature,
             Content::Envelope(envelope) => &envelope.signature,
+            Content::SimpleSigning { signature, .. } => signature,
         }
+    }
+
+    /// What a timestamp of the signature may be over: the signature, or the stored envelope that
+    /// holds it, which Cosign 2 had stamped. Either shows that the signature was there.
+    pub fn stamped(&self) -> impl Iterator<Item = &[u8]> {
+        let document = match &self.content {
+            Content::Envelope(envelope) => envelope.document.as_deref(),
+            Content::Message { .. } | Content::SimpleSigning { .. } => None,
+        };
+        std::iter::once(self.signature()).chain(document)
     }
 }
 
 impl Format {
+    /// Whether an entry may come with the log's promise alone, without a proof of inclusion.
+    #[must_use]
+    pub fn takes_promise_alone(self) -> bool {
+        match self {
+            Self::BundleV0_1
+            | Self::CosignSignature
+            | Self::CosignAttestation
+            | Self::CosignBlob => true,
+            Self::BundleV0_2 | Self::BundleV0_3 => false,
+        }
+    }
+
     fn from_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             "application/vnd.dev.sigstore.bundle+json;version=0.1" => Some(Self::BundleV0_1),
@@ -205,6 +256,9 @@ impl std::fmt::Display for Format {
             Self::BundleV0_1 => "Sigstore bundle v0.1",
             Self::BundleV0_2 => "Sigstore bundle v0.2",
             Self::BundleV0_3 => "Sigstore bundle v0.3",
+            Self::CosignSignature => "Cosign signature layer",
+            Self::CosignAttestation => "Cosign attestation layer",
+            Self::CosignBlob => "Cosign blob signature",
         })
     }
 }

@@ -6,6 +6,7 @@
 pub mod dsse;
 pub mod hashedrekord;
 pub mod intoto;
+pub mod rekord;
 pub(crate) mod wire;
 
 use crypto::merkle::{NodeHash, PROOF_HASHES_MAX};
@@ -69,8 +70,12 @@ pub enum Body {
     DsseV1(dsse::DsseV1),
     /// `dsse` 0.0.2: the same in early v2 logs.
     DsseV2(dsse::DsseV2),
-    /// `intoto` 0.0.2: the same with its own encoding.
+    /// `intoto` 0.0.1: the digest of an envelope as it was stored, without its signatures.
+    IntotoV1(intoto::IntotoV1),
+    /// `intoto` 0.0.2: the signatures of an envelope, in an encoding of its own.
     IntotoV2(intoto::IntotoV2),
+    /// `rekord` 0.0.1: a signature over a digest, as the oldest signers logged it.
+    RekordV1(rekord::RekordV1),
 }
 
 /// Why a log entry does not parse.
@@ -108,6 +113,12 @@ pub enum ParseEntryError {
         field: &'static str,
         /// What is wrong.
         problem: String,
+    },
+    /// A signature in another form than that of a bare key or certificate.
+    #[error("wanted a signature in the format x509, found `{found}`")]
+    SignatureFormat {
+        /// The format found, cut to 64 characters.
+        found: String,
     },
     /// A signature or key that is not base64.
     #[error("the leaf's {field} is not base64")]
@@ -182,7 +193,9 @@ impl Body {
             }
             ("dsse", "0.0.1") => dsse::DsseV1::parse(leaf).map(Self::DsseV1),
             ("dsse", "0.0.2") => dsse::DsseV2::parse(leaf).map(Self::DsseV2),
+            ("intoto", "0.0.1") => intoto::IntotoV1::parse(leaf).map(Self::IntotoV1),
             ("intoto", "0.0.2") => intoto::IntotoV2::parse(leaf).map(Self::IntotoV2),
+            ("rekord", "0.0.1") => rekord::RekordV1::parse(leaf).map(Self::RekordV1),
             _ => {
                 let cut = |text: &str| text.chars().take(64).collect();
                 Err(ParseEntryError::UnsupportedKind { kind: cut(&kind), version: cut(&version) })
@@ -198,7 +211,9 @@ impl Body {
             Self::HashedRekordV2(_) => ("hashedrekord", "0.0.2"),
             Self::DsseV1(_) => ("dsse", "0.0.1"),
             Self::DsseV2(_) => ("dsse", "0.0.2"),
+            Self::IntotoV1(_) => ("intoto", "0.0.1"),
             Self::IntotoV2(_) => ("intoto", "0.0.2"),
+            Self::RekordV1(_) => ("rekord", "0.0.1"),
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct Envelope {
     pub signature: Vec<u8>,
     /// A hint, unsigned, which key made the signature; often empty.
     pub key_id: String,
+    /// The envelope's JSON exactly as it was stored, where it is a document of its own, as in
+    /// Cosign's attestation layers: what the oldest log entries and Cosign 2's timestamps are over.
+    pub document: Option<Vec<u8>>,
 }
 
 impl Envelope {

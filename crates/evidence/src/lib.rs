@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod certificate;
 pub mod checkpoint;
+pub mod cosign;
 pub mod digest;
 pub mod entry;
 pub mod envelope;
@@ -20,7 +21,7 @@ pub mod proto_json;
 pub mod statement;
 pub mod timestamp;
 
-pub use bundle::Evidence;
+pub use bundle::{Evidence, ParseEvidenceError};
 pub use certificate::Certificate;
 pub use checkpoint::Checkpoint;
 pub use digest::Digest;

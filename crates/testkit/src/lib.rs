@@ -14,6 +14,7 @@
 pub mod accepted;
 pub mod certificate;
 pub mod clock;
+pub mod cosign;
 pub mod der;
 pub mod instance;
 pub mod json;
@@ -27,6 +28,7 @@ pub mod submission;
 pub mod timestamp;
 pub mod untrusted;
 
+pub use cosign::SealedLayer;
 pub use instance::Instance;
 pub use key::Key;
 pub use scene::{Content, Entry, Format, Scene, Sealed, Signer};

@@ -22,12 +22,19 @@ pub enum Kind {
     HashedRekordV2,
     /// `dsse` 0.0.2.
     DsseV2,
+    /// `intoto` 0.0.1.
+    IntotoV1,
+    /// `rekord` 0.0.1.
+    RekordV1,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that today's signers log.
     pub const ALL: [Self; 5] =
         [Self::HashedRekordV1, Self::DsseV1, Self::IntotoV2, Self::HashedRekordV2, Self::DsseV2];
+
+    /// The kinds that Cosign logged before those.
+    pub const OLDEST: [Self; 2] = [Self::IntotoV1, Self::RekordV1];
 
     /// The two names as written.
     #[must_use]
@@ -38,6 +45,8 @@ impl Kind {
             Self::IntotoV2 => ("intoto", "0.0.2"),
             Self::HashedRekordV2 => ("hashedrekord", "0.0.2"),
             Self::DsseV2 => ("dsse", "0.0.2"),
+            Self::IntotoV1 => ("intoto", "0.0.1"),
+            Self::RekordV1 => ("rekord", "0.0.1"),
         }
     }
 
@@ -47,16 +56,16 @@ impl Kind {
         matches!(self, Self::HashedRekordV2 | Self::DsseV2)
     }
 
-    /// Whether it can record a plain signature over an artifact.
+    /// Whether it can record a plain signature over an artifact or a payload.
     #[must_use]
     pub fn takes_message(self) -> bool {
-        matches!(self, Self::HashedRekordV1 | Self::HashedRekordV2)
+        matches!(self, Self::HashedRekordV1 | Self::HashedRekordV2 | Self::RekordV1)
     }
 
     /// Whether it can record an envelope's signature.
     #[must_use]
     pub fn takes_envelope(self) -> bool {
-        self != Self::HashedRekordV1
+        !matches!(self, Self::HashedRekordV1 | Self::RekordV1)
     }
 }
 
@@ -94,6 +103,18 @@ impl Record<'_> {
                 "data": hash_output(&Hash::of(self.algorithm(), self.signed)),
                 "signature": self.signature_v2(),
             }}),
+            Kind::IntotoV1 => json!({
+                "content": {
+                    "hash": hash_v1(&Hash::of(HashAlgorithm::Sha256, self.envelope_json)),
+                    "payloadHash": hash_v1(&Hash::of(HashAlgorithm::Sha256, self.payload())),
+                },
+                "publicKey": base64(self.pem().as_bytes()),
+            }),
+            Kind::RekordV1 => {
+                let mut spec = self.hashedrekord_v1();
+                spec["signature"]["format"] = json!("x509");
+                spec
+            }
             Kind::DsseV2 => json!({"dsseV002": {
                 "payloadHash": hash_output(&Hash::of(HashAlgorithm::Sha256, self.payload())),
                 "signatures": [self.signature_v2()],

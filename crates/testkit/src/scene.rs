@@ -1,6 +1,7 @@
 //! One signing event and everything made of it, layer by layer: certificate, content, signature,
 //! leaf, promise, proof, checkpoint, note, entry, timestamp, bundle, trust root.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub enum Content {
     Message,
     /// An in-toto statement about it, in an envelope.
     Statement,
+    /// A simple signing payload about it; never in a bundle.
+    SimpleSigning,
 }
 
 /// Who signs.
@@ -85,7 +88,7 @@ pub struct EnvelopeDraft {
 }
 
 /// Changes to one layer, made before what stands above it is sealed.
-type Changes<T> = Vec<Arc<dyn Fn(&mut T) + Send + Sync>>;
+pub(crate) type Changes<T> = Vec<Arc<dyn Fn(&mut T) + Send + Sync>>;
 
 /// A signing event.
 #[derive(Clone)]
@@ -110,6 +113,8 @@ pub struct Scene {
     pub timestamps: usize,
     /// Whether timestamps bring their signer's certificate along.
     pub embeds_timestamp_signer: bool,
+    /// Whether timestamps are over the whole envelope, as Cosign 2 had them, not the signature.
+    pub stamps_envelope: bool,
     /// When.
     pub signed_at: i64,
     /// When it is judged.
@@ -123,6 +128,7 @@ pub struct Scene {
     on_certificate: Changes<CertificateDraft>,
     on_statement: Changes<Value>,
     on_envelope: Changes<EnvelopeDraft>,
+    on_payload: Changes<Value>,
     on_signature: Changes<Vec<u8>>,
     on_leaf: Changes<Value>,
     on_leaf_bytes: Changes<Vec<u8>>,
@@ -134,8 +140,22 @@ pub struct Scene {
     on_entry: Changes<Value>,
     on_token: Changes<TokenDraft>,
     on_timestamp: Changes<Vec<u8>>,
-    on_bundle: Changes<Value>,
-    on_trust_root: Changes<Value>,
+    pub(crate) on_bundle: Changes<Value>,
+    pub(crate) on_annotations: Changes<BTreeMap<String, String>>,
+    pub(crate) on_trust_root: Changes<Value>,
+}
+
+/// All that is made of a scene, before it is put into one format or another.
+pub(crate) struct Made {
+    pub(crate) issued: Issued,
+    pub(crate) certificate: Option<Vec<u8>>,
+    /// The envelope's JSON.
+    pub(crate) envelope: Option<Value>,
+    /// What the signature is over.
+    pub(crate) signed: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) entries: Vec<Value>,
+    pub(crate) timestamps: Vec<Vec<u8>>,
 }
 
 /// What a verifier gets.
@@ -173,6 +193,8 @@ changes! {
     on_statement: Value;
     /// Changes the envelope before it is signed.
     on_envelope: EnvelopeDraft;
+    /// Changes the simple signing payload before it is serialised.
+    on_payload: Value;
     /// Changes the signature before it is logged and timestamped.
     on_signature: Vec<u8>;
     /// Changes the leaf before it is serialised.
@@ -197,11 +219,13 @@ changes! {
     on_timestamp: Vec<u8>;
     /// Changes the bundle.
     on_bundle: Value;
+    /// Changes what stands beside a layer of Cosign's tags.
+    on_annotations: BTreeMap<String, String>;
     /// Changes the trust root.
     on_trust_root: Value;
 }
 
-fn apply<T>(changes: &Changes<T>, mut value: T) -> T {
+pub(crate) fn apply<T>(changes: &Changes<T>, mut value: T) -> T {
     changes.iter().for_each(|change| change(&mut value));
     value
 }
@@ -222,6 +246,7 @@ impl Scene {
             entries: vec![Entry { kind: Kind::HashedRekordV1, promise: true, proof: true }],
             timestamps: 0,
             embeds_timestamp_signer: false,
+            stamps_envelope: false,
             signed_at: SIGNED_AT,
             now: NOW,
             wanted_issuer: ISSUER.to_owned(),
@@ -230,6 +255,7 @@ impl Scene {
             on_certificate: Vec::new(),
             on_statement: Vec::new(),
             on_envelope: Vec::new(),
+            on_payload: Vec::new(),
             on_signature: Vec::new(),
             on_leaf: Vec::new(),
             on_leaf_bytes: Vec::new(),
@@ -242,6 +268,7 @@ impl Scene {
             on_token: Vec::new(),
             on_timestamp: Vec::new(),
             on_bundle: Vec::new(),
+            on_annotations: Vec::new(),
             on_trust_root: Vec::new(),
         }
     }
@@ -288,7 +315,7 @@ impl Scene {
     #[must_use]
     pub fn with_key(mut self, kind: KeyKind) -> Self {
         self.key = Key::named("signer", kind);
-        let sees_only_a_hash = self.content == Content::Message
+        let sees_only_a_hash = self.content != Content::Statement
             || self.entries.iter().any(|entry| entry.kind == Kind::HashedRekordV2);
         self.scheme = if kind == KeyKind::Ed25519 && sees_only_a_hash {
             // A log that sees only a hash can verify only the prehashed form.
@@ -320,14 +347,63 @@ impl Scene {
         self
     }
 
-    /// Makes everything.
+    /// Makes everything, as a bundle.
+    ///
+    /// # Panics
+    /// For simple signing, which no bundle holds.
     #[must_use]
     pub fn seal(&self) -> Sealed {
+        assert!(self.content != Content::SimpleSigning, "no bundle holds simple signing");
+        let Made { issued, certificate, envelope, signature, entries, timestamps, .. } =
+            self.make();
+        let timestamps: Vec<_> = timestamps
+            .iter()
+            .map(|timestamp| json!({"signedTimestamp": base64(timestamp)}))
+            .collect();
+        let mut material = json!({"tlogEntries": entries});
+        match &certificate {
+            None => {
+                material["publicKey"] = json!({"hint": base64(&crypto::sha256(&self.key.spki()))});
+            }
+            Some(der) if matches!(self.format, Format::V0_1 | Format::V0_2) => {
+                let raw = json!({"rawBytes": base64(der)});
+                material["x509CertificateChain"] = json!({"certificates": [raw]});
+            }
+            Some(der) => material["certificate"] = json!({"rawBytes": base64(der)}),
+        }
+        if !timestamps.is_empty() {
+            material["timestampVerificationData"] = json!({"rfc3161Timestamps": timestamps});
+        }
+        let mut bundle = json!({
+            "mediaType": self.format.media_type(),
+            "verificationMaterial": material,
+        });
+        match envelope {
+            Some(envelope) => bundle["dsseEnvelope"] = envelope,
+            None => {
+                let algorithm = self.scheme.hash().unwrap_or(HashAlgorithm::Sha256);
+                let digest = log::hash_output(&Hash::of(algorithm, &self.artifact));
+                bundle["messageSignature"] =
+                    json!({"messageDigest": digest, "signature": base64(&signature)});
+            }
+        }
+        Sealed {
+            bundle: apply(&self.on_bundle, bundle),
+            trust_root: apply(&self.on_trust_root, self.instance.trust_root(&issued)),
+            artifact: self.artifact.clone(),
+            key: self.wanted_key.clone().unwrap_or_else(|| self.key.clone()),
+            certificate,
+        }
+    }
+
+    /// Makes everything, in no format yet.
+    pub(crate) fn make(&self) -> Made {
         let issued = self.instance.issue();
         let certificate = (self.signer == Signer::Keyless)
             .then(|| apply(&self.on_certificate, self.instance.certificate(&self.key)).seal());
         let envelope = (self.content == Content::Statement).then(|| self.envelope());
         let signed = match &envelope {
+            None if self.content == Content::SimpleSigning => self.payload(),
             None => self.artifact.clone(),
             Some(EnvelopeDraft { payload_type, payload }) => {
                 let head =
@@ -359,42 +435,32 @@ impl Scene {
         };
         let entries: Vec<_> =
             self.entries.iter().map(|entry| self.entry(*entry, &record)).collect();
-        let timestamps: Vec<_> = (0..self.timestamps)
-            .map(|number| json!({"signedTimestamp": base64(&self.timestamp(number, &signature, &issued))}))
-            .collect();
-
-        let mut material = json!({"tlogEntries": entries});
-        match &certificate {
-            None => material["publicKey"] = json!({"hint": base64(&crypto::sha256(&spki))}),
-            Some(der) if matches!(self.format, Format::V0_1 | Format::V0_2) => {
-                let raw = json!({"rawBytes": base64(der)});
-                material["x509CertificateChain"] = json!({"certificates": [raw]});
-            }
-            Some(der) => material["certificate"] = json!({"rawBytes": base64(der)}),
-        }
-        if !timestamps.is_empty() {
-            material["timestampVerificationData"] = json!({"rfc3161Timestamps": timestamps});
-        }
-        let mut bundle = json!({
-            "mediaType": self.format.media_type(),
-            "verificationMaterial": material,
-        });
-        match envelope_json {
-            Some(envelope) => bundle["dsseEnvelope"] = envelope,
-            None => {
-                let algorithm = self.scheme.hash().unwrap_or(HashAlgorithm::Sha256);
-                let digest = log::hash_output(&Hash::of(algorithm, &self.artifact));
-                bundle["messageSignature"] =
-                    json!({"messageDigest": digest, "signature": base64(&signature)});
-            }
-        }
-        Sealed {
-            bundle: apply(&self.on_bundle, bundle),
-            trust_root: apply(&self.on_trust_root, self.instance.trust_root(&issued)),
-            artifact: self.artifact.clone(),
-            key: self.wanted_key.clone().unwrap_or_else(|| self.key.clone()),
+        let stamped = if self.stamps_envelope { envelope_text.as_bytes() } else { &signature };
+        let timestamps =
+            (0..self.timestamps).map(|number| self.timestamp(number, stamped, &issued)).collect();
+        Made {
+            issued,
             certificate,
+            envelope: envelope_json,
+            signed,
+            signature,
+            entries,
+            timestamps,
         }
+    }
+
+    /// The payload that Cosign signs, its fields in the order of their names.
+    fn payload(&self) -> Vec<u8> {
+        let digest = hex::encode(crypto::sha256(&self.artifact));
+        let payload = json!({
+            "critical": {
+                "identity": {"docker-reference": "registry.testkit.example/acme/app"},
+                "image": {"docker-manifest-digest": format!("sha256:{digest}")},
+                "type": "cosign container image signature",
+            },
+            "optional": null,
+        });
+        apply(&self.on_payload, payload).to_string().into_bytes()
     }
 
     fn envelope(&self) -> EnvelopeDraft {
@@ -480,7 +546,7 @@ impl Scene {
         })
     }
 
-    fn timestamp(&self, number: usize, signature: &[u8], issued: &Issued) -> Vec<u8> {
+    fn timestamp(&self, number: usize, stamped: &[u8], issued: &Issued) -> Vec<u8> {
         let instance = &self.instance;
         let signer = issued.timestamp_signer.clone();
         let digest_algorithm = instance
@@ -492,7 +558,7 @@ impl Scene {
         let mut token = TokenDraft {
             status: 0,
             imprint_algorithm: HashAlgorithm::Sha256,
-            imprint_of: signature.to_vec(),
+            imprint_of: stamped.to_vec(),
             version: 1,
             policy: "1.3.6.1.4.1.57264.2".to_owned(),
             serial: (number as u64 + 1).to_be_bytes().to_vec(),

@@ -30,6 +30,14 @@ pub enum Check {
     Artifact,
     /// The signer is one that the policy wants.
     Identity,
+    /// What was said is what the policy wants.
+    Claim,
+    /// It was said recently enough.
+    Age,
+    /// A program of the policy accepts what was said.
+    Program,
+    /// Enough signers said it, and everything there is was seen where that matters.
+    Rule,
 }
 
 impl Check {
@@ -49,6 +57,10 @@ impl Check {
             Self::LogBinding => "log entry",
             Self::Artifact => "artifact",
             Self::Identity => "identity",
+            Self::Claim => "claim",
+            Self::Age => "age",
+            Self::Program => "program",
+            Self::Rule => "rule",
         }
     }
 
@@ -68,6 +80,10 @@ impl Check {
             Self::LogBinding => "a log entry about this signature, this signer and this content",
             Self::Artifact => "signed content about this artifact",
             Self::Identity => "a signer that the policy names",
+            Self::Claim => "a claim of the kind that the policy names",
+            Self::Age => "a claim no older than the policy allows",
+            Self::Program => "a claim that the policy's program accepts",
+            Self::Rule => "claims by as many signers, and of those all, as the policy says",
         }
     }
 }

@@ -4,12 +4,16 @@
 //! artifact, content, signature, key, log entry.
 
 use crypto::{Hash, HashAlgorithm, Message, PublicKey, Scheme};
-use evidence::bundle::Content;
+use evidence::bundle::{Content, Format};
+use evidence::cosign::SimpleSigning;
+use evidence::entry::hashedrekord::HashedRekordV1;
+use evidence::entry::rekord::RekordV1;
 use evidence::entry::{Body, SignatureV2, Verifier};
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 use evidence::statement::DigestSet;
-use evidence::{Digest, Envelope, Evidence, Statement};
+use evidence::{Digest, Envelope, Evidence, Statement, UnixTime};
 use nonempty::NonEmpty;
+use serde_json::value::RawValue;
 
 use crate::check::Check;
 use crate::explain::Trace;
@@ -68,7 +72,19 @@ pub struct VerifiedClaim {
     times: Vec<VerifiedTime>,
     entries: Vec<VerifiedEntry>,
     digest: Digest,
-    statement: Option<Statement>,
+    said: Said,
+    annotations: Option<Box<RawValue>>,
+}
+
+/// What was said about the artifact, as it was signed.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// A signature over the artifact itself says nothing more.
+    Signature,
+    /// A statement in an envelope.
+    Statement(Box<Statement>),
+    /// A simple signing payload.
+    SimpleSigning(Box<SimpleSigning>),
 }
 
 impl VerifiedClaim {
@@ -84,6 +100,13 @@ impl VerifiedClaim {
         &self.times
     }
 
+    /// When it was first seen, which is what its age and its order among others go by: an old
+    /// signature can be stamped again at any time, but none was seen before it was made.
+    #[must_use]
+    pub fn seen(&self) -> Option<UnixTime> {
+        self.times.iter().map(VerifiedTime::time).min()
+    }
+
     /// Where it is logged.
     #[must_use]
     pub fn entries(&self) -> &[VerifiedEntry] {
@@ -96,10 +119,25 @@ impl VerifiedClaim {
         &self.digest
     }
 
-    /// What was said; `None` for a plain signature over the artifact.
+    /// What was said.
+    #[must_use]
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// What was signed along about this artifact: a JSON value, meant to be an object.
+    #[must_use]
+    pub fn annotations(&self) -> Option<&RawValue> {
+        self.annotations.as_deref()
+    }
+
+    /// The statement, if one was made: neither a plain signature nor simple signing has one.
     #[must_use]
     pub fn statement(&self) -> Option<&Statement> {
-        self.statement.as_ref()
+        match &self.said {
+            Said::Statement(statement) => Some(statement),
+            Said::Signature | Said::SimpleSigning(_) => None,
+        }
     }
 }
 
@@ -122,14 +160,25 @@ pub fn verify(
         let wanted = "entries about this signature and this signer".to_owned();
         (wanted, format!("{} of {}", entries.len(), entries.len()))
     });
-    let schemes = schemes(signer.key(), evidence.signature(), &entries);
-    let statement = match &evidence.content {
+    let schemes = schemes(signer.key(), evidence, &entries);
+    let (said, annotations) = match &evidence.content {
         Content::Message { digest, signature } => {
             if let Some(stated) = digest {
                 check_stated_digest(stated, artifact)?;
             }
             verify_over_artifact(signer.key(), &schemes, artifact, signature)?;
-            None
+            (Said::Signature, None)
+        }
+        Content::SimpleSigning { payload, signature } => {
+            let verifies = |scheme: &Scheme| {
+                signer.key().verify(*scheme, Message::Bytes(payload), signature).is_ok()
+            };
+            if !schemes.iter().any(verifies) {
+                return Err(Refusal::BadSignature);
+            }
+            let claim = payload_about(payload, artifact)?;
+            let annotations = claim.annotations.clone();
+            (Said::SimpleSigning(Box::new(claim)), annotations)
         }
         Content::Envelope(envelope) => {
             let verifies = |scheme: &Scheme| {
@@ -148,7 +197,8 @@ pub fn verify(
             if !schemes.iter().any(verifies) {
                 return Err(Refusal::BadSignature);
             }
-            Some(statement_about(envelope, artifact)?)
+            let (statement, annotations) = statement_about(envelope, artifact)?;
+            (Said::Statement(Box::new(statement)), annotations)
         }
     };
     trace.passed(Check::Signature, || {
@@ -161,28 +211,35 @@ pub fn verify(
         (artifact.digest().to_string(), "what was signed is about it".to_owned())
     });
     let digest = *artifact.digest();
-    Ok(VerifiedClaim { signer, times, entries: entries.into(), digest, statement })
+    Ok(VerifiedClaim { signer, times, entries: entries.into(), digest, said, annotations })
 }
 
 /// The schemes with which this key may have signed: what a v2 entry states about this signature,
 /// else what the key and a v1 entry's digest imply.
-fn schemes(key: &PublicKey, signature: &[u8], entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
+fn schemes(key: &PublicKey, evidence: &Evidence, entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
     let kind = key.kind();
+    let signature = evidence.signature();
     let stated = entries.iter().find_map(|entry| match entry.body() {
         Body::HashedRekordV2(record) => Some(record.signature.key_details.scheme()),
         Body::DsseV2(record) => {
             let own = record.signatures.iter().find(|recorded| recorded.content == signature);
             own.map(|recorded| recorded.key_details.scheme())
         }
-        Body::HashedRekordV1(record) => {
-            Some(Scheme::for_key_and_hash(kind, record.digest.algorithm()))
+        Body::HashedRekordV1(HashedRekordV1 { digest, .. })
+        | Body::RekordV1(RekordV1 { digest, .. }) => {
+            Some(Scheme::for_key_and_hash(kind, digest.algorithm()))
         }
-        Body::DsseV1(_) | Body::IntotoV2(_) => None,
+        Body::DsseV1(_) | Body::IntotoV1(_) | Body::IntotoV2(_) => None,
     });
     match stated.unwrap_or_else(|| key.default_scheme()) {
         // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
         // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
         Scheme::Ed25519 | Scheme::Ed25519ph => vec![Scheme::Ed25519ph, Scheme::Ed25519],
+        // Cosign before bundles signed envelopes with SHA-256 whatever the key, and entries about
+        // envelopes do not tell.
+        scheme if stated.is_none() && evidence.format == Format::CosignAttestation => {
+            vec![scheme, Scheme::for_key_and_hash(kind, HashAlgorithm::Sha256)]
+        }
         scheme => vec![scheme],
     }
 }
@@ -228,19 +285,36 @@ fn check_stated_digest(stated: &Digest, artifact: &Artifact<'_>) -> Result<(), R
     }
 }
 
-fn statement_about(envelope: &Envelope, artifact: &Artifact<'_>) -> Result<Statement, Refusal> {
+/// The statement, and the annotations of the first of its subjects that is the artifact.
+fn statement_about(
+    envelope: &Envelope,
+    artifact: &Artifact<'_>,
+) -> Result<(Statement, Option<Box<RawValue>>), Refusal> {
     if envelope.payload_type != IN_TOTO_PAYLOAD_TYPE {
         let payload_type = envelope.payload_type.chars().take(128).collect();
         return Err(Refusal::NotAStatement { payload_type });
     }
     let statement = Statement::parse(&envelope.payload)?;
-    if statement.subjects.iter().any(|subject| is_about(&subject.digest, artifact)) {
-        return Ok(statement);
+    let mut subjects = statement.subjects.iter();
+    if let Some(own) = subjects.find(|subject| is_about(&subject.digest, artifact)) {
+        let annotations = own.annotations.clone();
+        return Ok((statement, annotations));
     }
     const FOUND_MAX: usize = 4;
     let digests = statement.subjects.iter().flat_map(|subject| subject.digest.iter());
     let found = digests.take(FOUND_MAX).map(|(name, value)| format!("{name:.32}:{value:.128}"));
     Err(Refusal::WrongArtifact { wanted: *artifact.digest(), found: found.collect() })
+}
+
+fn payload_about(payload: &[u8], artifact: &Artifact<'_>) -> Result<SimpleSigning, Refusal> {
+    let claim = SimpleSigning::parse(payload)?;
+    match artifact.in_algorithm(claim.image.algorithm()) {
+        None => Err(Refusal::DigestNotKnown { wanted: claim.image.algorithm() }),
+        Some(digest) if *digest == claim.image => Ok(claim),
+        Some(digest) => {
+            Err(Refusal::WrongArtifact { wanted: *digest, found: vec![claim.image.to_string()] })
+        }
+    }
 }
 
 /// Whether a subject names the artifact: at least one digest in a known algorithm, and every such
@@ -270,12 +344,28 @@ fn bind_entry(
     let (kind, _) = entry.body().kind_and_version();
     let signature = evidence.signature();
     match (&evidence.content, entry.body()) {
-        (Content::Message { .. }, Body::HashedRekordV1(record)) => {
-            bind_digest(&record.digest, artifact).ok_or(mismatch("artifact"))??;
-            bind_signature(signature, &record.signature, &record.verifier, signer).map_err(mismatch)
+        (
+            Content::Message { .. },
+            Body::HashedRekordV1(HashedRekordV1 { digest, signature: recorded, verifier })
+            | Body::RekordV1(RekordV1 { digest, signature: recorded, verifier }),
+        ) => {
+            bind_digest(digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_signature(signature, recorded, verifier, signer).map_err(mismatch)
         }
         (Content::Message { .. }, Body::HashedRekordV2(record)) => {
             bind_digest(&record.digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
+        }
+        (
+            Content::SimpleSigning { payload, .. },
+            Body::HashedRekordV1(HashedRekordV1 { digest, signature: recorded, verifier })
+            | Body::RekordV1(RekordV1 { digest, signature: recorded, verifier }),
+        ) => {
+            bind_bytes(digest, payload).map_err(|()| mismatch("payload"))?;
+            bind_signature(signature, recorded, verifier, signer).map_err(mismatch)
+        }
+        (Content::SimpleSigning { payload, .. }, Body::HashedRekordV2(record)) => {
+            bind_bytes(&record.digest, payload).map_err(|()| mismatch("payload"))?;
             bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
         }
         (Content::Envelope(envelope), Body::HashedRekordV2(record)) => {
@@ -284,6 +374,17 @@ fn bind_entry(
                 return Err(mismatch("envelope"));
             }
             bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
+        }
+        (
+            Content::Envelope(Envelope { document: Some(document), payload, .. }),
+            Body::IntotoV1(record),
+        ) => {
+            // The entry has no signature; but the document that it hashes holds this one.
+            bind_bytes(&record.envelope_digest, document).map_err(|()| mismatch("envelope"))?;
+            if let Some(digest) = &record.payload_digest {
+                bind_bytes(digest, payload).map_err(|()| mismatch("payload"))?;
+            }
+            bind_signer(&record.verifier, signer).map_err(mismatch)
         }
         (Content::Envelope(envelope), Body::DsseV1(record)) => {
             bind_payload(&record.payload_digest, envelope).map_err(mismatch)?;
@@ -304,10 +405,15 @@ fn bind_entry(
                 .reduce(|first, next| first.or(next));
             matching.unwrap_or(Err("signature")).map_err(mismatch)
         }
-        (Content::Message { .. }, Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV2(_))
-        | (Content::Envelope(_), Body::HashedRekordV1(_)) => {
-            Err(Refusal::WrongEntryKind { index, kind })
-        }
+        (
+            Content::Message { .. } | Content::SimpleSigning { .. },
+            Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV1(_) | Body::IntotoV2(_),
+        )
+        // Without the document nothing binds an `intoto` 0.0.1 entry to the signature.
+        | (
+            Content::Envelope(_),
+            Body::HashedRekordV1(_) | Body::RekordV1(_) | Body::IntotoV1(_),
+        ) => Err(Refusal::WrongEntryKind { index, kind }),
     }
 }
 
@@ -320,8 +426,12 @@ fn bind_digest(recorded: &Digest, artifact: &Artifact<'_>) -> Option<Result<(), 
 }
 
 fn bind_payload(recorded: &Digest, envelope: &Envelope) -> Result<(), &'static str> {
-    let found = Hash::of(recorded.algorithm(), &envelope.payload);
-    if *recorded == Digest::from(found) { Ok(()) } else { Err("payload") }
+    bind_bytes(recorded, &envelope.payload).map_err(|()| "payload")
+}
+
+fn bind_bytes(recorded: &Digest, bytes: &[u8]) -> Result<(), ()> {
+    let found = Hash::of(recorded.algorithm(), bytes);
+    if *recorded == Digest::from(found) { Ok(()) } else { Err(()) }
 }
 
 fn bind_one_of(
@@ -353,6 +463,10 @@ fn bind_signature(
     if signature != recorded {
         return Err("signature");
     }
+    bind_signer(verifier, signer)
+}
+
+fn bind_signer(verifier: &Verifier, signer: &VerifiedSigner) -> Result<(), &'static str> {
     let same_signer = match (verifier, signer.certificate()) {
         (Verifier::Certificate(der), Some(certificate)) => der == certificate.der(),
         // A pinned key signs under whatever the entry holds it in.

@@ -19,9 +19,10 @@ mod threshold;
 pub mod time;
 pub mod trust_root;
 pub mod verdict;
+pub mod wanted;
 
 pub use check::Check;
-pub use claim::{Artifact, VerifiedClaim};
+pub use claim::{Artifact, Said, VerifiedClaim};
 pub use explain::{Explanation, Trace};
 pub use logged::VerifiedEntry;
 pub use nonempty::NonEmpty;
@@ -31,3 +32,4 @@ pub use signer::VerifiedSigner;
 pub use time::VerifiedTime;
 pub use trust_root::{Thresholds, TrustRoot};
 pub use verdict::{Ground, Grounds, Obstacle, ObstacleKind, Reason, Verdict};
+pub use wanted::{ClaimKind, ClaimPattern};

@@ -17,7 +17,7 @@ use crate::threshold::check_threshold;
 use crate::trust_root::{Log, TrustRoot, Window};
 
 /// A leaf proven under a checkpoint signed by a log of the trust root, or promised by that log
-/// where the format allows a promise alone (bundle v0.1).
+/// where the format allows a promise alone (bundle v0.1, and what Cosign wrote before bundles).
 ///
 /// Says nothing about what the leaf records, nor, for an entry without a promised time, *when* it
 /// was logged.
@@ -111,7 +111,7 @@ fn verify_entry(
         Some(proof) => verify_proof(index, entry, proof, log, trace)?,
         None => false,
     };
-    let promise_suffices = format == Format::BundleV0_1 && promised_time.is_some();
+    let promise_suffices = format.takes_promise_alone() && promised_time.is_some();
     if !proven && !promise_suffices {
         return Err(Refusal::NoProof { index, format });
     }

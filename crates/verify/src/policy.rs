@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use crypto::PublicKey;
-use evidence::bundle::ParseBundleError;
 use evidence::certificate::FulcioExtension;
-use evidence::{Evidence, UnixTime};
+use evidence::{Evidence, ParseEvidenceError, UnixTime};
 use nonempty::NonEmpty;
 use regex::{Regex, RegexBuilder};
 
@@ -19,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::signer::VerifiedSigner;
 use crate::trust_root::TrustRoot;
 use crate::verdict::{Ground, Grounds, Obstacle, Reason, Verdict};
+use crate::wanted::ClaimPattern;
 use crate::{logged, signer, time};
 
 /// Longest regular expression taken, in bytes.
@@ -40,6 +40,8 @@ pub struct Policy {
 pub struct Requirement {
     /// The authorities, any of which suffices.
     pub any_of: NonEmpty<Authority>,
+    /// What they must have said.
+    pub claim: ClaimPattern,
 }
 
 /// Who can meet a requirement, each with its own trust root.
@@ -187,7 +189,7 @@ pub struct Piece {
     /// Where it was found.
     pub source: String,
     /// The evidence, or why it is none.
-    pub evidence: Result<Evidence, ParseBundleError>,
+    pub evidence: Result<Evidence, ParseEvidenceError>,
 }
 
 impl Policy {
@@ -245,6 +247,12 @@ impl Reason {
 }
 
 impl Requirement {
+    /// Wants any of these, whatever they say about the artifact.
+    #[must_use]
+    pub fn any_claim_by(any_of: NonEmpty<Authority>) -> Self {
+        Self { any_of, claim: ClaimPattern::any() }
+    }
+
     fn judge(
         &self,
         case: &Case<'_>,
@@ -253,7 +261,7 @@ impl Requirement {
     ) -> Result<Ground, Vec<Reason>> {
         let mut reasons = Vec::new();
         for authority in &self.any_of {
-            match authority.judge(case, now, explanations) {
+            match authority.judge(case, &self.claim, now, explanations) {
                 Ok(ground) => return Ok(ground),
                 Err(refused) => reasons.extend(refused),
             }
@@ -277,6 +285,7 @@ impl Authority {
     fn judge(
         &self,
         case: &Case<'_>,
+        wanted: &ClaimPattern,
         now: UnixTime,
         explanations: &mut Option<Vec<Explanation>>,
     ) -> Result<Ground, Vec<Reason>> {
@@ -302,7 +311,10 @@ impl Authority {
                     trace.passed(Check::Format, || {
                         ("evidence that can be read".to_owned(), evidence.format.to_string())
                     });
-                    self.prove(evidence, case.artifact, now, &mut trace)
+                    self.prove(evidence, case.artifact, now, &mut trace).and_then(|claim| {
+                        wanted.check(&claim, &mut trace)?;
+                        Ok(claim)
+                    })
                 }
                 Err(malformed) => Err(Refusal::Malformed(malformed.clone())),
             };

@@ -4,9 +4,10 @@ use std::num::NonZeroU8;
 
 use crypto::merkle::NodeHash;
 use crypto::{Hash, HashAlgorithm};
-use evidence::bundle::{Format, ParseBundleError};
+use evidence::bundle::{Format, ParseEvidenceError};
 use evidence::certificate::FulcioExtension;
 use evidence::certificate::sct::ParseSctError;
+use evidence::cosign::ParsePayloadError;
 use evidence::statement::ParseStatementError;
 use evidence::timestamp::{InconsistentTimestamp, ParseTimestampError, SignatureAlgorithmError};
 use evidence::{Digest, LeafIndex, TreeSize, UnixTime};
@@ -44,7 +45,7 @@ pub enum Refusal {
     NoEvidence,
     /// The evidence does not parse.
     #[error("the evidence is malformed")]
-    Malformed(#[from] ParseBundleError),
+    Malformed(#[from] ParseEvidenceError),
     /// The policy refuses without looking.
     #[error("the policy refuses it: {message}")]
     Static {
@@ -313,6 +314,9 @@ pub enum Refusal {
     /// A payload that does not parse.
     #[error("the statement is malformed")]
     MalformedStatement(#[from] ParseStatementError),
+    /// A simple signing payload that does not parse.
+    #[error("the payload is malformed")]
+    MalformedPayload(#[from] ParsePayloadError),
 
     /// A signer that was not wanted.
     #[error("it was signed by somebody else")]
@@ -332,6 +336,24 @@ pub enum Refusal {
         /// The value wanted.
         wanted: String,
         /// The value found, if any.
+        found: Option<String>,
+    },
+    /// The right signer, who said something else about the artifact.
+    #[error("it says something else about the artifact")]
+    WrongClaim {
+        /// What should have been said.
+        wanted: String,
+        /// What was said.
+        found: String,
+    },
+    /// The right signer, but an annotation is missing or differs.
+    #[error("the annotation `{name}` is not the one wanted")]
+    WrongAnnotation {
+        /// Its name.
+        name: String,
+        /// The value wanted.
+        wanted: String,
+        /// The value found, if any, cut to 128 characters.
         found: Option<String>,
     },
 }
@@ -382,7 +404,9 @@ impl Refusal {
             Self::WrongEntryKind { .. } | Self::EntryMismatch { .. } => Check::LogBinding,
             Self::WrongArtifact { .. }
             | Self::NotAStatement { .. }
-            | Self::MalformedStatement(_) => Check::Artifact,
+            | Self::MalformedStatement(_)
+            | Self::MalformedPayload(_) => Check::Artifact,
+            Self::WrongClaim { .. } | Self::WrongAnnotation { .. } => Check::Claim,
             Self::WrongIdentity { .. } | Self::WrongExtension { .. } => Check::Identity,
         }
     }
@@ -404,6 +428,13 @@ impl Refusal {
                     .map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`")),
             ),
             Self::WrongArtifact { wanted, found } => text(wanted, &found.join(", ")),
+            Self::WrongClaim { wanted, found } => text(wanted, found),
+            Self::WrongAnnotation { name, wanted, found } => text(
+                &format_args!("{name}={wanted}"),
+                &found
+                    .as_deref()
+                    .map_or_else(|| "nothing".to_owned(), |value| format!("{name}={value}")),
+            ),
             Self::TimeInFuture { time, now } => {
                 text(&format_args!("a time up to {now}, which is now"), time)
             }

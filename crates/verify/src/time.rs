@@ -122,7 +122,7 @@ fn gather(
     let mut times: Vec<_> = promised.collect();
     let mut passed_over = None;
     for (index, bytes) in evidence.timestamps.iter().enumerate() {
-        match verify_timestamp(index, bytes, evidence.signature(), roots) {
+        match verify_timestamp(index, bytes, evidence, roots) {
             Ok(time) => {
                 trace.passed(Check::Timestamp, || {
                     ("a timestamp of a trusted authority".to_owned(), time.time.to_string())
@@ -170,13 +170,13 @@ fn check_times(
 fn verify_timestamp(
     index: usize,
     bytes: &[u8],
-    signature: &[u8],
+    evidence: &Evidence,
     roots: &TrustRoot,
 ) -> Result<VerifiedTime, Refusal> {
     let timestamp =
         Timestamp::parse(bytes).map_err(|source| Refusal::MalformedTimestamp { index, source })?;
     let imprint = timestamp.imprint();
-    if Hash::of(imprint.algorithm(), signature) != *imprint {
+    if !evidence.stamped().any(|bytes| Hash::of(imprint.algorithm(), bytes) == *imprint) {
         return Err(Refusal::TimestampImprint { index });
     }
     let inconsistent = |source| Refusal::InconsistentTimestamp { index, source };

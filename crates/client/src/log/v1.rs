@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::merkle::PROOF_HASHES_MAX;
+use crypto::{Hash, HashAlgorithm};
 use evidence::bundle::Content;
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::{Body, InclusionProof};
-use evidence::{Envelope, LeafIndex, LogEntry, TreeSize, UnixTime};
+use evidence::{Digest, Envelope, LeafIndex, LogEntry, TreeSize, UnixTime};
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -97,6 +98,12 @@ fn propose(content: &Content, signed_by: &SignedBy) -> Result<Vec<u8>, AppendErr
     match content {
         Content::Message { digest, signature } => {
             let digest = digest.ok_or(AppendError::NoDigest)?;
+            let (signature, verifier) = (signature.clone(), signed_by.verifier.clone());
+            Ok(HashedRekordV1 { digest, signature, verifier }.to_leaf())
+        }
+        Content::SimpleSigning { payload, signature } => {
+            let algorithm = signed_by.scheme.hash().unwrap_or(HashAlgorithm::Sha512);
+            let digest = Digest::from(Hash::of(algorithm, payload));
             let (signature, verifier) = (signature.clone(), signed_by.verifier.clone());
             Ok(HashedRekordV1 { digest, signature, verifier }.to_leaf())
         }

@@ -36,6 +36,10 @@ fn propose(content: &Content, signed_by: &SignedBy) -> Result<Vec<u8>, AppendErr
     let key_details = KeyDetails::of(key, *scheme).ok_or(unnameable)?.name();
     let (digest, signature) = match content {
         Content::Message { digest, signature } => (digest.ok_or(AppendError::NoDigest)?, signature),
+        Content::SimpleSigning { payload, signature } => {
+            let algorithm = scheme.hash().unwrap_or(HashAlgorithm::Sha512);
+            (Digest::from(Hash::of(algorithm, payload)), signature)
+        }
         Content::Envelope(envelope) => {
             // The digest is the one that was signed, so the log can check the signature over it.
             let algorithm = scheme.hash().unwrap_or(HashAlgorithm::Sha512);

@@ -128,7 +128,7 @@ impl SignerArguments {
                 identities: NonEmpty::new(self.identity()?),
             },
         };
-        let requirements = NonEmpty::new(Requirement { any_of: NonEmpty::new(authority) });
+        let requirements = NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority)));
         Ok(Policy { name, requirements })
     }
 

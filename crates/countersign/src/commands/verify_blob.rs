@@ -51,7 +51,7 @@ impl VerifyBlob {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let policy = self.signer.policy(self.trust_root.load()?)?;
         let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
-        let evidence = Evidence::from_bundle(&json);
+        let evidence = Evidence::from_file(&json);
 
         let whole;
         let artifact = match self.artifact.to_str().and_then(as_digest) {
@@ -108,7 +108,11 @@ fn needs_whole_file(evidence: &Evidence) -> bool {
     let recorded_ed25519 = evidence.entries.iter().any(|entry| match &entry.body {
         Body::HashedRekordV1(record) => record.digest.algorithm() == HashAlgorithm::Sha512,
         Body::HashedRekordV2(record) => record.signature.key_details.scheme().hash().is_none(),
-        Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV2(_) => false,
+        Body::DsseV1(_)
+        | Body::DsseV2(_)
+        | Body::IntotoV1(_)
+        | Body::IntotoV2(_)
+        | Body::RekordV1(_) => false,
     });
     let is_message = matches!(evidence.content, Content::Message { .. });
     is_message && (certified == Some(KeyKind::Ed25519) || certified.is_none() && recorded_ed25519)
@@ -123,9 +127,11 @@ fn hash_algorithms(evidence: &Evidence) -> Vec<HashAlgorithm> {
             algorithms.extend(evidence.entries.iter().filter_map(|entry| match &entry.body {
                 Body::HashedRekordV1(record) => Some(record.digest.algorithm()),
                 Body::HashedRekordV2(record) => Some(record.digest.algorithm()),
-                Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV2(_) => None,
+                Body::RekordV1(record) => Some(record.digest.algorithm()),
+                Body::DsseV1(_) | Body::DsseV2(_) | Body::IntotoV1(_) | Body::IntotoV2(_) => None,
             }));
         }
+        Content::SimpleSigning { .. } => {}
         Content::Envelope(envelope) => {
             if let Ok(statement) = Statement::parse(&envelope.payload) {
                 let digests = statement.subjects.iter().flat_map(|subject| subject.digest.iter());

@@ -85,7 +85,7 @@ struct MessageSignature {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DsseEnvelope {
+pub(crate) struct DsseEnvelope {
     payload: Base64,
     #[serde(alias = "payload_type")]
     payload_type: String,
@@ -143,6 +143,7 @@ impl Bundle {
                 (Some(MessageSignature { message_digest, signature }), None)
             }
             Content::Envelope(envelope) => (None, Some(DsseEnvelope::of(envelope))),
+            Content::SimpleSigning { .. } => return Err(ParseBundleError::SimpleSigning),
         };
         Ok(Self {
             media_type: Some(MEDIA_TYPE_V0_3.to_owned()),
@@ -256,7 +257,7 @@ impl MessageSignature {
 }
 
 impl DsseEnvelope {
-    fn parse(self) -> Result<Envelope, ParseBundleError> {
+    pub(crate) fn parse(self) -> Result<Envelope, ParseBundleError> {
         let wrong_count = |found| ParseBundleError::EnvelopeSignatures { found };
         let signatures = self.signatures.unwrap_or_default().within_bound().map_err(wrong_count)?;
         let signature = signatures.into_iter().next().ok_or(wrong_count(0))?;
@@ -268,10 +269,11 @@ impl DsseEnvelope {
             payload: self.payload.0,
             signature: signature.sig.0,
             key_id: signature.keyid.unwrap_or_default(),
+            document: None,
         })
     }
 
-    fn of(envelope: &Envelope) -> Self {
+    pub(crate) fn of(envelope: &Envelope) -> Self {
         let keyid = (!envelope.key_id.is_empty()).then(|| envelope.key_id.clone());
         Self {
             payload: Base64(envelope.payload.clone()),

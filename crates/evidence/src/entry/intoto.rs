@@ -1,7 +1,8 @@
-//! `intoto` 0.0.2: an envelope without its payload; signatures and keys are base64 twice.
+//! `intoto`: an envelope without its payload. In 0.0.2 signatures and keys are base64 twice; 0.0.1
+//! has no signature, only the digest of the whole envelope as it was submitted, so that it is about
+//! an attestation only where the very same bytes are at hand, as in Cosign's attestation layers.
 //!
-//! Rekor `types/intoto/v0.0.2`. Version 0.0.1 does not hold the signature, so that nothing binds
-//! such an entry to a bundle: it is not supported.
+//! Rekor `types/intoto/v0.0.1` and `v0.0.2`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,58 @@ use super::dsse::SIGNATURES_MAX;
 use super::hashedrekord::{HashV1, non_empty};
 use super::{Leaf, ParseEntryError, Verifier, from_json, to_canonical_json};
 use crate::digest::Digest;
+
+/// A leaf of version 0.0.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntotoV1 {
+    /// Digest of the envelope's JSON exactly as it was submitted, its signatures included.
+    pub envelope_digest: Digest,
+    /// Digest of the payload; the oldest entries do not state it.
+    pub payload_digest: Option<Digest>,
+    /// What the envelope's signature verifies with.
+    pub verifier: Verifier,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpecV1 {
+    content: ContentV1,
+    public_key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContentV1 {
+    hash: HashV1,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload_hash: Option<HashV1>,
+}
+
+impl IntotoV1 {
+    pub(super) fn parse(leaf: &[u8]) -> Result<Self, ParseEntryError> {
+        let Leaf { spec: SpecV1 { content, public_key }, .. } = from_json(leaf)?;
+        let key = STANDARD
+            .decode(public_key)
+            .map_err(|_| ParseEntryError::BadBase64 { field: "publicKey" })?;
+        let payload_digest = content.payload_hash.map(|hash| hash.parse("payloadHash"));
+        Ok(Self {
+            envelope_digest: content.hash.parse("hash")?,
+            payload_digest: payload_digest.transpose()?,
+            verifier: Verifier::from_pem(&key)?,
+        })
+    }
+
+    /// The leaf as it is logged.
+    #[must_use]
+    pub fn to_leaf(&self) -> Vec<u8> {
+        let content = ContentV1 {
+            hash: HashV1::of(&self.envelope_digest),
+            payload_hash: self.payload_digest.as_ref().map(HashV1::of),
+        };
+        let public_key = STANDARD.encode(self.verifier.to_pem());
+        to_canonical_json(&Leaf::new("intoto", "0.0.1", SpecV1 { content, public_key }))
+    }
+}
 
 /// A leaf of version 0.0.2.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ fn lengths_count_bytes_and_hashes_agree() {
             payload: payload.to_vec(),
             signature: vec![1],
             key_id: String::new(),
+            document: None,
         };
         let encoded = envelope.pae();
         let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());

@@ -9,6 +9,7 @@
 
 mod bundle;
 mod certificate;
+mod cosign;
 mod digest;
 mod entry;
 mod envelope;

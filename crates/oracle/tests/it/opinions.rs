@@ -32,9 +32,9 @@ pub(crate) fn ours(scene: &Scene, sealed: &Sealed) -> Result<(), Option<Refusal>
             }),
         },
     };
-    let requirement = Requirement { any_of: NonEmpty::new(authority) };
+    let requirement = Requirement::any_claim_by(NonEmpty::new(authority));
     let policy = Policy { name: "oracle".to_owned(), requirements: NonEmpty::new(requirement) };
-    let evidence = Evidence::from_bundle(&sealed.bundle_json());
+    let evidence = Evidence::from_bundle(&sealed.bundle_json()).map_err(Into::into);
     let pieces = [Piece { source: "bundle".to_owned(), evidence }];
     let artifact = Artifact::from_bytes(&sealed.artifact);
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };

@@ -164,7 +164,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        let requirement = NonEmpty::from_vec(judges).map(|any_of| Requirement { any_of });
+        let requirement = NonEmpty::from_vec(judges).map(Requirement::any_claim_by);
         let judged = requirement.map(|requirement| {
             let requirements = NonEmpty::new(requirement);
             Arc::new(Policy { name: policy.name.clone(), requirements })

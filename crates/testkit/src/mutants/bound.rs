@@ -39,7 +39,7 @@ pub(super) fn signatures(list: &mut List) {
 /// Where a leaf of each kind keeps the digest, the signature and the verifier.
 fn places(kind: Kind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        Kind::HashedRekordV1 => {
+        Kind::HashedRekordV1 | Kind::RekordV1 => {
             ("/spec/data/hash", "/spec/signature/content", "/spec/signature/publicKey/content")
         }
         Kind::DsseV1 => {
@@ -60,6 +60,7 @@ fn places(kind: Kind) -> (&'static str, &'static str, &'static str) {
             "/spec/dsseV002/signatures/0/content",
             "/spec/dsseV002/signatures/0/verifier",
         ),
+        Kind::IntotoV1 => panic!("this kind has no signature to change"),
     }
 }
 

@@ -41,6 +41,15 @@ pub(super) fn texts(body: &Body, payload: Option<&[u8]>) -> Vec<String> {
             let verifiers = record.signatures.iter().map(|signature| &signature.verifier);
             verifiers.for_each(|verifier| push_verifier(&mut keys, verifier));
         }
+        Body::IntotoV1(record) => {
+            keys.extend(record.payload_digest.as_ref().map(ToString::to_string));
+            keys.push(record.envelope_digest.to_string());
+            push_verifier(&mut keys, &record.verifier);
+        }
+        Body::RekordV1(record) => {
+            keys.push(record.digest.to_string());
+            push_verifier(&mut keys, &record.verifier);
+        }
         Body::IntotoV2(record) => {
             keys.push(record.payload_digest.to_string());
             record.signatures.iter().for_each(|(_, verifier)| push_verifier(&mut keys, verifier));

@@ -82,7 +82,10 @@ pub(crate) fn policy(scene: &Scene, sealed: &Sealed) -> Policy {
         }),
     };
     let any_of = NonEmpty::new(authority);
-    Policy { name: "bench".to_owned(), requirements: NonEmpty::new(Requirement { any_of }) }
+    Policy {
+        name: "bench".to_owned(),
+        requirements: NonEmpty::new(Requirement::any_claim_by(any_of)),
+    }
 }
 
 /// The least time that one run of each took. They take turns, so that what else the machine does

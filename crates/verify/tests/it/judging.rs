@@ -34,11 +34,14 @@ pub(crate) fn authority(scene: &Scene, sealed: &Sealed) -> Authority {
 /// One requirement that any of these meets.
 pub(crate) fn policy(any_of: Vec<Authority>) -> Policy {
     let any_of = NonEmpty::from_vec(any_of).unwrap();
-    Policy { name: "test".to_owned(), requirements: NonEmpty::new(Requirement { any_of }) }
+    Policy {
+        name: "test".to_owned(),
+        requirements: NonEmpty::new(Requirement::any_claim_by(any_of)),
+    }
 }
 
 pub(crate) fn piece(source: &str, bundle: &[u8]) -> Piece {
-    Piece { source: source.to_owned(), evidence: Evidence::from_bundle(bundle) }
+    Piece { source: source.to_owned(), evidence: Evidence::from_bundle(bundle).map_err(Into::into) }
 }
 
 pub(crate) fn now(scene: &Scene) -> UnixTime {

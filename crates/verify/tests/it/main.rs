@@ -11,6 +11,7 @@
 mod advisories;
 mod chains;
 mod claims;
+mod cosign;
 mod explained;
 mod fields;
 mod guards;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crypto::PublicKey;
+use evidence::ParseEvidenceError;
+use evidence::bundle::ParseBundleError;
 use evidence::{Evidence, UnixTime};
 use verify::{
     Artifact, Authority, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Reason, Refusal,
@@ -55,7 +57,7 @@ fn judge(case: &Path, by_digest_only: bool) -> Result<Verdict, String> {
     };
     let policy = Policy {
         name: "test".to_owned(),
-        requirements: NonEmpty::new(Requirement { any_of: NonEmpty::new(authority) }),
+        requirements: NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority))),
     };
     let bytes = std::fs::read(case.join("artifact"))
         .or_else(|_| std::fs::read(case.parent().unwrap().join("a.txt")))
@@ -64,7 +66,10 @@ fn judge(case: &Path, by_digest_only: bool) -> Result<Verdict, String> {
     let artifact =
         if by_digest_only { Artifact::from_digest(digest) } else { Artifact::from_bytes(&bytes) };
     let bundle = std::fs::read(case.join("bundle.sigstore.json")).unwrap();
-    let pieces = [Piece { source: "bundle".to_owned(), evidence: Evidence::from_bundle(&bundle) }];
+    let pieces = [Piece {
+        source: "bundle".to_owned(),
+        evidence: Evidence::from_bundle(&bundle).map_err(Into::into),
+    }];
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
     let (verdict, explanations) = policy.explain(&case, NOW);
     for line in explanations.iter().flat_map(|explanation| &explanation.lines) {
@@ -119,9 +124,9 @@ macro_rules! refused_because {
 
 refused_because! {
     an_empty_chain: "bundle-empty-certificate-chain_fail" =>
-        Refusal::Malformed(evidence::bundle::ParseBundleError::Missing { .. }),
+        Refusal::Malformed(ParseEvidenceError::Bundle(ParseBundleError::Missing { .. })),
     a_root_in_the_chain: "bundle-with-root-cert_fail" =>
-        Refusal::Malformed(evidence::bundle::ParseBundleError::RootInChain),
+        Refusal::Malformed(ParseEvidenceError::Bundle(ParseBundleError::RootInChain)),
     a_checkpoint_of_another_tree: "checkpoint-wrong-roothash_fail" =>
         Refusal::CheckpointMismatch { .. },
     an_envelope_not_logged: "dsse-mismatch-envelope_fail" => Refusal::EntryMismatch { .. },

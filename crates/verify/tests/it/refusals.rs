@@ -71,11 +71,15 @@ fn name(refusal: &Refusal) -> &'static str {
         MalformedStatement,
         WrongIdentity,
         WrongExtension,
+        MalformedPayload,
+        WrongClaim,
+        WrongAnnotation,
     )
 }
 
-/// Those that no bundle can meet alone: they depend on what the verifier asks or knows.
-const BY_THE_VERIFIER: [&str; 7] = [
+/// Those that no bundle can meet alone: they depend on what the verifier asks or knows, or on a
+/// content that no bundle holds.
+const BY_THE_VERIFIER: [&str; 10] = [
     "NoEvidence",
     "Static",
     "NoProof",
@@ -83,14 +87,17 @@ const BY_THE_VERIFIER: [&str; 7] = [
     "DigestNotKnown",
     "ArtifactNotKnown",
     "WrongExtension",
+    "MalformedPayload",
+    "WrongClaim",
+    "WrongAnnotation",
 ];
 
 #[test]
 fn every_variant_is_reached() {
     let mut reached: BTreeSet<_> = mutants::all().iter().map(|mutant| mutant.refusal).collect();
     reached.extend(BY_THE_VERIFIER);
-    // 45 is the number of names above, each of which stands once or the match would not compile.
-    assert_eq!(reached.len(), 45, "{reached:?}");
+    // 48 is the number of names above, each of which stands once or the match would not compile.
+    assert_eq!(reached.len(), 48, "{reached:?}");
 }
 
 #[test]
@@ -205,6 +212,9 @@ fn an_entry_without_promise_and_proof_is_refused() {
         evidence::bundle::Format::BundleV0_1,
         evidence::bundle::Format::BundleV0_2,
         evidence::bundle::Format::BundleV0_3,
+        evidence::bundle::Format::CosignSignature,
+        evidence::bundle::Format::CosignAttestation,
+        evidence::bundle::Format::CosignBlob,
     ] {
         for (promise, proof, checkpoint) in
             [(false, false, false), (false, true, false), (true, false, false), (true, true, false)]
@@ -222,7 +232,7 @@ fn an_entry_without_promise_and_proof_is_refused() {
             let pieces = [Piece { source: "made".to_owned(), evidence: Ok(evidence) }];
             let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
             let verdict = policy(vec![authority(&scene, &sealed)]).judge(&case, now(&scene));
-            let suffices = promise && format == evidence::bundle::Format::BundleV0_1;
+            let suffices = promise && format.takes_promise_alone();
             match verdict {
                 Verdict::Admit(_) => assert!(suffices, "{format} {promise} {proof}"),
                 Verdict::Refuse(reasons) => {

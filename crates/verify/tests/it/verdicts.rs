@@ -43,7 +43,7 @@ impl Court {
     ) -> Verdict {
         let requirements = requirements
             .into_iter()
-            .map(|any_of| Requirement { any_of: NonEmpty::from_vec(any_of).unwrap() })
+            .map(|any_of| Requirement::any_claim_by(NonEmpty::from_vec(any_of).unwrap()))
             .collect();
         let policy = Policy {
             name: "test".to_owned(),
@@ -326,7 +326,7 @@ fn explanations_name_every_piece_under_every_authority() {
     let court = Court::new();
     let pieces = [piece("broken", b"{}"), court.evidence("bundle")];
     let requirement =
-        Requirement { any_of: NonEmpty::from((court.wrong("a"), vec![court.right("b")])) };
+        Requirement::any_claim_by(NonEmpty::from((court.wrong("a"), vec![court.right("b")])));
     let policy = Policy { name: "test".to_owned(), requirements: NonEmpty::new(requirement) };
     let artifact = Artifact::from_bytes(&court.sealed.artifact);
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };

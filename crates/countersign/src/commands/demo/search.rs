@@ -96,7 +96,11 @@ fn signer(body: &Body) -> Result<String, Failure> {
     let verifier = match body {
         Body::DsseV1(record) => record.signatures.first().map(|(_, verifier)| verifier),
         Body::HashedRekordV1(record) => Some(&record.verifier),
-        Body::HashedRekordV2(_) | Body::DsseV2(_) | Body::IntotoV2(_) => None,
+        Body::HashedRekordV2(_)
+        | Body::DsseV2(_)
+        | Body::IntotoV1(_)
+        | Body::IntotoV2(_)
+        | Body::RekordV1(_) => None,
     };
     let Some(Verifier::Certificate(der)) = verifier else {
         return Err(unreadable("it holds no certificate"));
