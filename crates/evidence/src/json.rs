@@ -2,7 +2,9 @@
 //!
 //! Serde takes a list for a struct, field by field, so that `["a"]` would read as `{"name": "a"}`.
 //! No other reader of these formats does, and what two readers read differently is a way to show
-//! each of them something else.
+//! each of them something else. A field that stands twice is refused as well, by what serde derives.
+//! What is read may be nested 128 deep (`serde_json`'s own bound); what no type asks for is passed
+//! over without recursion. The caller bounds the size.
 
 use std::fmt;
 
@@ -17,10 +19,19 @@ use crate::proto_json;
 /// # Errors
 /// When it is not JSON, or not of the shape that `T` has.
 pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    read(json).map_err(|error| proto_json::explain(&error))
+}
+
+/// The same, for who has to tell what is not JSON from what is JSON of another shape.
+///
+/// # Errors
+/// When it is not JSON, or not of the shape that `T` has. The error may quote the document: show it
+/// through [`proto_json::explain`].
+pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
     let mut document = serde_json::Deserializer::from_slice(json);
-    T::deserialize(Strict(&mut document))
-        .and_then(|value| document.end().map(|()| value))
-        .map_err(|error| proto_json::explain(&error))
+    let value = T::deserialize(Strict(&mut document))?;
+    document.end()?;
+    Ok(value)
 }
 
 /// Whatever it wraps, with structs read from maps only, all the way down.

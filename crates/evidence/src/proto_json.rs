@@ -114,6 +114,12 @@ impl<T, const MAX: usize> Bounded<T, MAX> {
     pub fn within_bound(self) -> Result<Vec<T>, usize> {
         if self.found > MAX { Err(self.found) } else { Ok(self.items) }
     }
+
+    /// The first `MAX` items, for who can do without the others.
+    #[must_use]
+    pub fn first(self) -> Vec<T> {
+        self.items
+    }
 }
 
 impl<T, const MAX: usize> Default for Bounded<T, MAX> {

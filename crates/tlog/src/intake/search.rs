@@ -6,7 +6,9 @@
 
 use evidence::certificate::SubjectName;
 use evidence::entry::{Body, Verifier};
-use evidence::{Certificate, Statement};
+use evidence::proto_json::Bounded;
+use evidence::statement::DigestSet;
+use evidence::{Certificate, Statement, json};
 use serde::Deserialize;
 
 use crate::leaf::SearchKey;
@@ -77,27 +79,31 @@ fn push_verifier(keys: &mut Vec<String>, verifier: &Verifier) {
     }
 }
 
+/// The part of a predicate that entries are found under. Further materials are passed over while
+/// they are read: as a whole they could take many times the payload in memory.
 #[derive(Deserialize)]
-struct Materials {
-    materials: Vec<Material>,
+struct Predicate {
+    materials: Option<Bounded<Material, DIGESTS_MAX>>,
 }
 
 #[derive(Deserialize)]
 struct Material {
-    digest: std::collections::BTreeMap<String, String>,
+    digest: Option<DigestSet>,
 }
 
 fn push_statement(keys: &mut Vec<String>, payload: &[u8]) {
     let Ok(statement) = Statement::parse(payload) else { return };
-    let subjects = statement.subjects.iter().flat_map(|subject| subject.digest.iter());
     let text = |(algorithm, value): (&str, &str)| format!("{algorithm}:{value}");
-    keys.extend(subjects.map(text).take(DIGESTS_MAX));
-    let predicate = statement.predicate.as_deref().map(serde_json::value::RawValue::get);
-    let materials = predicate.and_then(|json| serde_json::from_str::<Materials>(json).ok());
-    let digests = materials.iter().flat_map(|materials| &materials.materials);
-    let digests = digests.flat_map(|material| &material.digest);
-    let room = DIGESTS_MAX.saturating_sub(keys.len());
-    keys.extend(digests.map(|(algorithm, value)| format!("{algorithm}:{value}")).take(room));
+    let subjects = statement.subjects.iter().flat_map(|subject| subject.digest.iter());
+    let room = DIGESTS_MAX;
+    let before = keys.len();
+    keys.extend(subjects.map(text).take(room));
+    let room = room.saturating_sub(keys.len() - before);
+    let predicate = statement.predicate.as_deref().map(|predicate| predicate.get().as_bytes());
+    let predicate = predicate.and_then(|text| json::read::<Predicate>(text).ok());
+    let materials = predicate.and_then(|predicate| predicate.materials).unwrap_or_default().first();
+    let digests = materials.iter().flat_map(|material| &material.digest).flat_map(DigestSet::iter);
+    keys.extend(digests.map(text).take(room));
 }
 
 /// The text under which a hash in a query is found: bare hexadecimal means the algorithm of its
@@ -113,4 +119,57 @@ pub(super) fn hash_text(query: &str) -> Option<String> {
     let is_that = named.is_none_or(|named| named.eq_ignore_ascii_case(algorithm));
     let is_hash = is_that && value.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hash.then(|| format!("{algorithm}:{value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use evidence::Digest;
+    use evidence::entry::intoto::IntotoV2;
+
+    use super::*;
+
+    fn found_under(payload: &str) -> Vec<String> {
+        let record = IntotoV2 {
+            payload_type: "application/vnd.in-toto+json".to_owned(),
+            envelope_digest: Some(Digest::sha256(b"what the client says")),
+            payload_digest: Digest::sha256(payload.as_bytes()),
+            signatures: Vec::new(),
+        };
+        texts(&Body::IntotoV2(record), Some(payload.as_bytes()))
+    }
+
+    fn statement(predicate: &str) -> String {
+        format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"a","digest":
+            {{"sha256":"00"}}}}],"predicateType":"p","predicate":{predicate}}}"#
+        )
+    }
+
+    /// Rekor logs the envelope's hash as the client states it; it must lead nobody astray.
+    #[test]
+    fn what_a_client_says_without_proof_is_no_search_key() {
+        let payload = statement("{}");
+        let own = Digest::sha256(payload.as_bytes()).to_string();
+        assert_eq!(found_under(&payload), [own, "sha256:00".to_owned()]);
+    }
+
+    #[test]
+    fn materials_are_search_keys_as_far_as_there_is_room() {
+        let material = |number: usize| format!(r#"{{"uri":"u","digest":{{"sha1":"{number}"}}}}"#);
+        let materials = |count: usize| (0..count).map(material).collect::<Vec<_>>().join(",");
+        for (predicate, found) in [
+            (format!(r#"{{"materials":[{}]}}"#, materials(2)), 2),
+            (format!(r#"{{"materials":[{{}},{},{{"digest":null}}]}}"#, materials(2)), 2),
+            // The subject takes a place, too.
+            (format!(r#"{{"materials":[{}]}}"#, materials(2000)), DIGESTS_MAX - 1),
+            (r#"{"materials":null}"#.to_owned(), 0),
+            (r#"{"materials":"none"}"#.to_owned(), 0),
+            (r#"{"materials":["sha1"]}"#.to_owned(), 0),
+            ("{}".to_owned(), 0),
+        ] {
+            let keys = found_under(&statement(&predicate));
+            assert_eq!(keys.len(), 2 + found, "{predicate:.60}");
+            assert!(found == 0 || keys.contains(&"sha1:0".to_owned()), "{predicate:.60}");
+        }
+    }
 }
