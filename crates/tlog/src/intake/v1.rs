@@ -6,12 +6,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::{Message, Scheme};
-use evidence::Digest;
 use evidence::entry::dsse::{DsseV1, SIGNATURES_MAX};
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::intoto::IntotoV2;
 use evidence::entry::{Body, Verifier};
 use evidence::proto_json::Bounded;
+use evidence::{Digest, json};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -36,7 +36,7 @@ struct Proposed<'a> {
 /// # Errors
 /// When it is malformed, of a kind that is not taken, or a signature does not verify.
 pub fn propose(json: &[u8]) -> Result<Admitted, Refused> {
-    let proposed: Proposed<'_> = serde_json::from_slice(json).map_err(|e| malformed(&e))?;
+    let proposed: Proposed<'_> = json::read(json).map_err(|e| malformed(&e))?;
     let spec = proposed.spec.get();
     match (proposed.kind.as_str(), proposed.api_version.as_str()) {
         ("hashedrekord", "0.0.1") => hashedrekord(spec),
@@ -116,7 +116,7 @@ struct Content {
 }
 
 fn hashedrekord(spec: &str) -> Result<Admitted, Refused> {
-    let spec: HashedRekord = serde_json::from_str(spec).map_err(|e| malformed(&e))?;
+    let spec: HashedRekord = json::read(spec.as_bytes()).map_err(|e| malformed(&e))?;
     let digest = digest(spec.data.and_then(|data| data.hash), "spec.data.hash")?;
     let signed = spec.signature.ok_or(missing("spec.signature", "a signature"))?;
     let signature = base64(signed.content, "spec.signature.content")?;
@@ -167,7 +167,7 @@ struct EnvelopeSignature {
 }
 
 fn dsse(spec: &str) -> Result<Admitted, Refused> {
-    let spec: Dsse = serde_json::from_str(spec).map_err(|e| malformed(&e))?;
+    let spec: Dsse = json::read(spec.as_bytes()).map_err(|e| malformed(&e))?;
     if spec.envelope_hash.is_some() || spec.payload_hash.is_some() || spec.signatures.is_some() {
         let field = "spec.envelopeHash, spec.payloadHash, spec.signatures";
         return Err(Refused::NotYours { field });
@@ -180,7 +180,7 @@ fn dsse(spec: &str) -> Result<Admitted, Refused> {
         .map(|pem| signatory(&base64(Some(pem), "spec.proposedContent.verifiers")?))
         .collect::<Result<Vec<_>, Refused>>()?;
 
-    let envelope: Envelope = serde_json::from_str(&text).map_err(|e| malformed(&e))?;
+    let envelope: Envelope = json::read(text.as_bytes()).map_err(|e| malformed(&e))?;
     let payload = base64(envelope.payload, "envelope.payload")?;
     let payload_type =
         envelope.payload_type.ok_or(missing("envelope.payloadType", "a payload type"))?;
@@ -240,7 +240,7 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
         let text = String::from_utf8(base64(text, field)?);
         base64(Some(text.map_err(|_| missing(field, "base64 twice"))?), field)
     };
-    let spec: Intoto = serde_json::from_str(spec).map_err(|e| malformed(&e))?;
+    let spec: Intoto = json::read(spec.as_bytes()).map_err(|e| malformed(&e))?;
     let content = spec.content.ok_or(missing("spec.content", "an envelope"))?;
     let envelope_digest = digest(content.hash, "spec.content.hash")?;
     let envelope = content.envelope.ok_or(missing("spec.content.envelope", "an envelope"))?;

@@ -3,14 +3,17 @@
 //! rekor-tiles `CreateEntryRequest`. Unknown fields are refused, as there; both camelCase and the
 //! original field names are read.
 
+use std::fmt;
+
 use crypto::{Hash, Message, Scheme};
-use evidence::Digest;
 use evidence::entry::dsse::{DsseV2, SIGNATURES_MAX};
 use evidence::entry::hashedrekord::HashedRekordV2;
 use evidence::entry::{Body, SignatureV2, Verifier};
 use evidence::key_details::KeyDetails;
 use evidence::proto_json::{Base64, Bounded};
-use serde::Deserialize;
+use evidence::{Digest, json};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{Admitted, Refused, Signatory, Signed, malformed, missing, search, some_of};
 
@@ -58,12 +61,29 @@ struct VerifierJson {
     key_details: Option<NameOrNumber>,
 }
 
-/// A protobuf enumeration's value.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NameOrNumber {
-    Name(String),
-    Number(u64),
+/// A protobuf enumeration's value: its name, or its number.
+struct NameOrNumber(String);
+
+impl<'de> Deserialize<'de> for NameOrNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = NameOrNumber;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name or number of an algorithm")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<NameOrNumber, E> {
+                Ok(NameOrNumber(name.to_owned()))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<NameOrNumber, E> {
+                Ok(NameOrNumber(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
 }
 
 #[derive(Deserialize)]
@@ -102,7 +122,7 @@ struct EnvelopeSignature {
 /// # Errors
 /// When it is malformed, of a kind or algorithm that is not taken, or a signature does not verify.
 pub fn propose(json: &[u8], dsse_policy: DssePolicy) -> Result<Admitted, Refused> {
-    let request: Request = serde_json::from_slice(json).map_err(|e| malformed(&e))?;
+    let request: Request = json::read(json).map_err(|e| malformed(&e))?;
     match (request.hashed_rekord, request.dsse, dsse_policy) {
         (Some(request), None, _) => hashed_rekord(request),
         (None, Some(request), DssePolicy::Accept) => dsse(request),
@@ -190,8 +210,7 @@ fn permitted(details: KeyDetails) -> Result<Scheme, Refused> {
 impl VerifierJson {
     fn parse(self) -> Result<(Signatory, KeyDetails), Refused> {
         let details = match self.key_details {
-            Some(NameOrNumber::Name(name)) => KeyDetails::parse(&name)?,
-            Some(NameOrNumber::Number(number)) => KeyDetails::parse(&number.to_string())?,
+            Some(NameOrNumber(text)) => KeyDetails::parse(&text)?,
             None => return Err(missing("verifier.keyDetails", "the name of an algorithm")),
         };
         let verifier = match (self.x509_certificate, self.public_key) {

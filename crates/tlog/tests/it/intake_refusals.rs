@@ -366,6 +366,61 @@ fn a_field_given_twice_is_refused() {
     assert!(matches!(v2::propose(twice.as_bytes(), DssePolicy::Accept), Err(Refused::Json(_))));
 }
 
+/// Serde would take a list for a structure, which no other reader of these requests does: somebody
+/// else would see another request, or none.
+#[test]
+fn a_list_in_the_place_of_an_object_is_refused() {
+    for kind in KINDS {
+        let request = Submission::new(kind, KeyKind::EcdsaP256).with_certificate().request();
+        let mut objects = vec![String::new()];
+        objects.extend(every_field_wrong(&request).into_iter().map(|wrong| wrong.pointer));
+        objects.dedup();
+        let mut found = 0;
+        for pointer in objects {
+            let mut request = request.clone();
+            let place = at(&mut request, &pointer);
+            let Some(object) = place.as_object() else { continue };
+            // In whatever order the fields stand in the structure.
+            let values: Vec<_> = object.values().cloned().collect();
+            for list in orders(&values) {
+                *at(&mut request, &pointer) = list.into();
+                let refused = propose(kind, &request).unwrap_err();
+                assert!(matches!(refused, Refused::Json(_)), "{kind:?} {pointer}: {refused}");
+            }
+            found += 1;
+        }
+        assert!(found >= 3, "{found} objects in {kind:?}");
+    }
+    // In the envelope that v1 has as text, too.
+    let mut request = Submission::new(Kind::DsseV1, KeyKind::EcdsaP256).request();
+    let place = at(&mut request, "/spec/proposedContent/envelope");
+    let envelope: Value = serde_json::from_str(place.as_str().unwrap()).unwrap();
+    let list = json!([envelope["payload"], envelope["payloadType"], envelope["signatures"]]);
+    *place = list.to_string().into();
+    assert!(matches!(propose(Kind::DsseV1, &request), Err(Refused::Json(_))));
+}
+
+/// Every order of a few values; the given one and its reverse of many.
+fn orders(values: &[Value]) -> Vec<Vec<Value>> {
+    if values.len() > 4 {
+        return vec![values.to_vec(), values.iter().rev().cloned().collect()];
+    }
+    let mut orders = vec![Vec::new()];
+    for value in values {
+        orders = orders
+            .into_iter()
+            .flat_map(|order: Vec<Value>| {
+                (0..=order.len()).map(move |place| {
+                    let mut order = order.clone();
+                    order.insert(place, value.clone());
+                    order
+                })
+            })
+            .collect();
+    }
+    orders
+}
+
 #[test]
 fn a_refusal_repeats_little_of_the_request() {
     let long = format!(r#"{{"kind": 7, "apiVersion": "{}"}}"#, "x".repeat(100_000));
