@@ -12,13 +12,13 @@ pub mod v2;
 use std::cell::OnceCell;
 
 use crypto::{BadSignature, Hash, HashAlgorithm, KeyKind, Message, PublicKey, Scheme};
-use evidence::Certificate;
 use evidence::certificate::ParseCertificateError;
 use evidence::entry::dsse::SIGNATURES_MAX;
 use evidence::entry::{Body, ParseEntryError, Verifier};
 use evidence::envelope::pae;
 use evidence::key_details::KeyDetailsError;
 use evidence::proto_json::{Bounded, explain};
+use evidence::{Certificate, Digest};
 
 use crate::leaf::{Leaf, LeafError};
 
@@ -60,6 +60,16 @@ pub enum Refused {
     NotYours {
         /// Which one.
         field: &'static str,
+    },
+    /// A digest that the log computes itself, stated otherwise.
+    #[error("`{field}`: wanted {wanted}, found {found}")]
+    OtherDigest {
+        /// Where it is stated.
+        field: &'static str,
+        /// As computed.
+        wanted: Digest,
+        /// As stated.
+        found: Digest,
     },
     /// The request, as an entry, does not parse.
     #[error("the entry is malformed")]

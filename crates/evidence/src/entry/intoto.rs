@@ -70,9 +70,10 @@ impl IntotoV1 {
 pub struct IntotoV2 {
     /// The envelope's payload type.
     pub payload_type: String,
-    /// Digest of the envelope as the log computed it, if stated.
+    /// Digest of some form of the envelope, as whoever submitted it stated it: Rekor logs it
+    /// unchecked, because it cannot know which form that was. Proves nothing.
     pub envelope_digest: Option<Digest>,
-    /// Digest of the payload.
+    /// Digest of the payload, as the log computed it.
     pub payload_digest: Digest,
     /// The signatures with their verifiers, in the envelope's order.
     pub signatures: Vec<(Vec<u8>, Verifier)>,

@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crypto::{Message, Scheme};
+use crypto::{HashAlgorithm, Message, Scheme};
 use evidence::entry::dsse::{DsseV1, SIGNATURES_MAX};
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::intoto::IntotoV2;
@@ -213,9 +213,11 @@ struct Intoto {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct IntotoContent {
     envelope: Option<IntotoEnvelope>,
     hash: Option<HashValue>,
+    payload_hash: Option<HashValue>,
 }
 
 #[derive(Deserialize)]
@@ -233,8 +235,12 @@ struct IntotoSignature {
     sig: Option<String>,
 }
 
-/// Payload and signatures are base64 twice. The envelope's hash is the client's own, over a form
-/// that the log cannot know; it is kept as given, as Rekor does, and proves nothing.
+/// Payload and signatures are base64 twice.
+///
+/// The envelope's hash is the client's own word, over a form that the log cannot know: one client
+/// hashes the envelope's file, another a canonical form with the keys in it. As in Rekor it must be
+/// there, is logged as given, is no search key, and proves nothing. The payload's hash is computed;
+/// where the client states it too, it must be that (Rekor replaces it).
 fn intoto(spec: &str) -> Result<Admitted, Refused> {
     let twice = |text: Option<String>, field| {
         let text = String::from_utf8(base64(text, field)?);
@@ -242,9 +248,17 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
     };
     let spec: Intoto = json::read(spec.as_bytes()).map_err(|e| malformed(&e))?;
     let content = spec.content.ok_or(missing("spec.content", "an envelope"))?;
-    let envelope_digest = digest(content.hash, "spec.content.hash")?;
+    let envelope_digest = sha256(content.hash, "spec.content.hash")?;
     let envelope = content.envelope.ok_or(missing("spec.content.envelope", "an envelope"))?;
     let payload = twice(envelope.payload, "spec.content.envelope.payload")?;
+    let payload_digest = Digest::sha256(&payload);
+    if content.payload_hash.is_some() {
+        let (field, wanted) = ("spec.content.payloadHash", payload_digest);
+        let found = sha256(content.payload_hash, field)?;
+        if found != wanted {
+            return Err(Refused::OtherDigest { field, wanted, found });
+        }
+    }
     let payload_type = envelope
         .payload_type
         .ok_or(missing("spec.content.envelope.payloadType", "a payload type"))?;
@@ -262,7 +276,7 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
     let record = IntotoV2 {
         payload_type,
         envelope_digest: Some(envelope_digest),
-        payload_digest: Digest::sha256(&payload),
+        payload_digest,
         signatures,
     };
     let canonical = record.to_leaf();
@@ -279,6 +293,15 @@ fn digest(hash: Option<HashValue>, field: &'static str) -> Result<Digest, Refuse
     let algorithm = hash.algorithm.ok_or(missing(field, wanted))?;
     let value = hash.value.unwrap_or_default().to_ascii_lowercase();
     format!("{algorithm}:{value}").parse().map_err(|_| missing(field, wanted))
+}
+
+/// The same where Rekor's schema knows no other algorithm.
+fn sha256(hash: Option<HashValue>, field: &'static str) -> Result<Digest, Refused> {
+    let digest = digest(hash, field)?;
+    match digest.algorithm() {
+        HashAlgorithm::Sha256 => Ok(digest),
+        _ => Err(missing(field, "a sha256 hash in hexadecimal")),
+    }
 }
 
 fn base64(text: Option<String>, field: &'static str) -> Result<Vec<u8>, Refused> {

@@ -421,6 +421,39 @@ fn orders(values: &[Value]) -> Vec<Vec<Value>> {
     orders
 }
 
+/// The log computes the payload's hash; a client that is wrong about it is told so. The envelope's
+/// hash is the client's word and is kept, as in Rekor, whose schema knows SHA-256 only.
+#[test]
+fn intoto_states_the_hash_of_its_own_payload_or_none() {
+    let submission = Submission::new(Kind::IntotoV2, KeyKind::EcdsaP256);
+    let (request, leaf) = submission.request_and_leaf();
+    let with = |field: &str, algorithm: &str, value: String| {
+        let mut request = request.clone();
+        at(&mut request, "/spec/content")[field] = json!({"algorithm": algorithm, "value": value});
+        request
+    };
+    let right = hex::encode(crypto::sha256(&submission.content));
+    let request = with("payloadHash", "sha256", right.clone());
+    assert_eq!(propose(Kind::IntotoV2, &request).unwrap().canonical, leaf.as_bytes());
+    let wrong = with("payloadHash", "sha256", hex::encode([7; 32]));
+    assert_eq!(
+        propose(Kind::IntotoV2, &wrong).unwrap_err(),
+        Refused::OtherDigest {
+            field: "spec.content.payloadHash",
+            wanted: format!("sha256:{right}").parse().unwrap(),
+            found: format!("sha256:{}", hex::encode([7; 32])).parse().unwrap(),
+        }
+    );
+    for (field, algorithm, value) in [
+        ("payloadHash", "sha512", hex::encode([7; 64])),
+        ("payloadHash", "sha256", "7".to_owned()),
+        ("hash", "sha512", hex::encode([7; 64])),
+    ] {
+        let refused = propose(Kind::IntotoV2, &with(field, algorithm, value)).unwrap_err();
+        assert!(matches!(refused, Refused::Field { .. }), "{field} {algorithm}: {refused}");
+    }
+}
+
 #[test]
 fn a_refusal_repeats_little_of_the_request() {
     let long = format!(r#"{{"kind": 7, "apiVersion": "{}"}}"#, "x".repeat(100_000));
