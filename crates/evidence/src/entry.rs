@@ -219,21 +219,25 @@ impl Body {
 }
 
 impl LogEntry {
-    /// What v1's signed entry timestamp covers: the RFC 8785 form of body, time, log and index.
-    /// `None` without an integrated time.
+    /// What v1's signed entry timestamp covers. `None` without an integrated time.
     #[must_use]
     pub fn promised_data(&self) -> Option<Vec<u8>> {
-        use base64::Engine;
-        let time = self.integrated_time?.seconds();
-        let body = base64::engine::general_purpose::STANDARD.encode(&self.canonical_body);
-        let log_id = hex::encode(&self.log_id);
-        let index = self.log_index;
-        // Keys in order, no spaces, nothing that needs escaping: this is the canonical form.
-        let text = format!(
-            r#"{{"body":"{body}","integratedTime":{time},"logID":"{log_id}","logIndex":{index}}}"#
-        );
-        Some(text.into_bytes())
+        let time = self.integrated_time?;
+        Some(promised_data(&self.canonical_body, time, &self.log_id, self.log_index))
     }
+}
+
+/// What v1's signed entry timestamp covers: the RFC 8785 form of body, time, log and index.
+#[must_use]
+pub fn promised_data(body: &[u8], time: UnixTime, log_id: &[u8], index: u64) -> Vec<u8> {
+    use base64::Engine;
+    let body = base64::engine::general_purpose::STANDARD.encode(body);
+    let (time, log_id) = (time.seconds(), hex::encode(log_id));
+    // Keys in order, no spaces, nothing that needs escaping: this is the canonical form.
+    let text = format!(
+        r#"{{"body":"{body}","integratedTime":{time},"logID":"{log_id}","logIndex":{index}}}"#
+    );
+    text.into_bytes()
 }
 
 /// With what a leaf says its signature verifies: a certificate or a bare key, as DER.

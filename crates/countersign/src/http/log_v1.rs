@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use evidence::entry::promised_data;
 use evidence::note::SignedNote;
 use evidence::proto_json::Bounded;
 use evidence::{LeafIndex, TreeSize, UnixTime};
@@ -364,19 +365,13 @@ fn entry_at(instance: &Instance, index: LeafIndex) -> Result<Map<String, Value>,
     let entry = log.entry(index).map_err(failed)?;
     let proof = log.inclusion_proof(index, size).map_err(failed)?;
     let key = instance.log_v1_signer.public_key();
-    let log_id = hex::encode(key.id());
-    let body = STANDARD.encode(&entry.bytes);
-    let time = entry.time.seconds();
-    // RFC 8785 of exactly these four fields is what the promise covers.
-    let promised = format!(
-        r#"{{"body":"{body}","integratedTime":{time},"logID":"{log_id}","logIndex":{index}}}"#
-    );
-    let promise =
-        instance.log_v1_signer.sign_bytes(promised.as_bytes()).map_err(|_| ApiError::internal())?;
+    let log_id = key.id();
+    let promised = promised_data(&entry.bytes, entry.time, &log_id, index.0);
+    let promise = instance.log_v1_signer.sign_bytes(&promised).map_err(|_| ApiError::internal())?;
     let value = json!({
-        "body": body,
-        "integratedTime": time,
-        "logID": log_id,
+        "body": STANDARD.encode(&entry.bytes),
+        "integratedTime": entry.time.seconds(),
+        "logID": hex::encode(log_id),
         "logIndex": index.0,
         "verification": {
             "inclusionProof": {
