@@ -278,6 +278,9 @@ pub enum Away {
     /// This request is never redirected.
     #[error("this request must be answered where it was sent")]
     Unwanted,
+    /// To where machines in a cloud are told who they are.
+    #[error("it leads to a metadata service")]
+    Metadata,
     /// A page elsewhere.
     #[error("it leads to another host")]
     OtherHost,

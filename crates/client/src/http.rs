@@ -119,7 +119,7 @@ pub(crate) enum Redirects {
 }
 
 /// An answer, whatever its status, with its whole body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -399,6 +399,7 @@ impl Answer {
         let away = |to, reason| self.error(FetchErrorKind::RedirectedAway { to, reason });
         let url = self.url.join(text).map_err(|_| away(printable(text, 160), Away::NotHttp))?;
         let reason = match address::check(&url) {
+            _ if proxy::is_metadata(&url) => Away::Metadata,
             Ok(()) if self.url.scheme() == "https" && url.scheme() == "http" => Away::PlainHttp,
             Ok(()) => return Ok(url),
             // The operator lets this very host do without TLS.

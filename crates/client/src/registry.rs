@@ -32,11 +32,11 @@ pub use mirror::{MirrorRule, ParseMirrorError};
 pub use options::RegistryOptions;
 pub use referrers::{Referrers, ReferrersSource};
 pub use tags::Tags;
-pub use target::TargetRepository;
+pub use target::{ParseTargetError, TargetRepository};
 pub use token::{ParseTokenRealmError, TokenRealm};
 
 use authorization::Demand;
-use token::Scope;
+use token::{Access, Scope};
 
 use crate::address;
 use crate::credentials::{Credential, Keychain};
@@ -106,7 +106,8 @@ impl Registry {
         })?;
         self.prepare(&image, deadline).await?;
         let request = Request::get(self.base(&image)?, "an answer", 64 * 1024);
-        self.send(&image, request, deadline).await?.wanted(&[200])?;
+        let scope = Scope { access: Access::Nothing, from: None };
+        self.send_as(&image, request, &scope, deadline).await?.wanted(&[200])?;
         Ok(())
     }
 

@@ -93,8 +93,8 @@ impl Proxies {
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
         let port = url.port_or_known_default();
         let address = host.parse::<IpAddr>().ok();
-        let near = matches!(host, "localhost" | "metadata.google.internal")
-            || address.is_some_and(is_near);
+        let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        let near = loopback || is_metadata(url);
         let exempt = near || self.exempt.iter().any(|one| one.covers(host, address, port));
         proxy.as_ref().filter(|_| !exempt).map(Secret::expose)
     }
@@ -119,15 +119,21 @@ fn parse(proxy: &Secret, variable: &'static str) -> Result<Secret, BadProxy> {
     Ok(Secret::new(text))
 }
 
-fn is_near(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
-        // Also where Amazon keeps its instances' metadata: fd00:ec2::/32.
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unicast_link_local()
+/// Whether a URL leads to where cloud instances are told who they are: link-local addresses, and
+/// what else Amazon and Google use.
+pub(super) fn is_metadata(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    if host == "metadata.google.internal" {
+        return true;
+    }
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_unicast_link_local()
+                || address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
                 || within(address.into(), Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0).into(), 32)
         }
+        Err(_) => false,
     }
 }
 

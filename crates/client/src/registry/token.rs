@@ -54,6 +54,8 @@ const KNOWN_REALMS: [(&str, &str); 3] = [
 /// What is about to be done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Access {
+    /// Nothing in particular: to see whether credentials are taken.
+    Nothing,
     Pull,
     /// Reading what was written included.
     Push,
@@ -73,6 +75,7 @@ impl Access {
     /// Pushing comes first: some token services look at the first action only.
     fn actions(self) -> &'static str {
         match self {
+            Self::Nothing => "",
             Self::Pull => "pull",
             Self::Push => "push,pull",
             Self::Delete => "push,pull,delete",
@@ -96,6 +99,9 @@ impl Scope {
     /// The scopes to ask for. The one that is written to comes first, because some token services
     /// look at the first one only.
     fn texts(&self, image: &ImageRef, challenge: &BearerDemand) -> Vec<String> {
+        if self.access == Access::Nothing {
+            return Vec::new();
+        }
         let own = format!("repository:{}:{}", image.repository(), self.access.actions());
         let mut scopes = vec![own];
         scopes.extend(self.from.iter().map(|from| format!("repository:{from}:pull")));

@@ -131,7 +131,7 @@ async fn redirections_have_an_end() {
 async fn redirections_lead_to_no_odd_place() {
     let cases = [
         ("http://registry.example/x", Away::PlainHttp),
-        ("http://169.254.169.254/latest/meta-data/", Away::PlainHttp),
+        ("http://169.254.169.254/latest/meta-data/", Away::Metadata),
         ("ftp://127.0.0.1/x", Away::NotHttp),
         ("file:///etc/passwd", Away::NotHttp),
         ("http://ali:open@127.0.0.1/x", Away::UserInfo),

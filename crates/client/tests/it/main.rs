@@ -3,11 +3,16 @@
 
 mod attach;
 mod authority;
+mod blobs;
 mod credentials;
 mod discover;
 mod documents;
 mod egress;
+mod famous;
+mod helpers;
+mod hostile;
 mod http;
+mod internet;
 mod log;
 mod mirror;
 mod obstacle;
@@ -17,6 +22,7 @@ mod registry;
 mod server;
 mod timestamp;
 mod tls;
+mod tokens;
 mod trust_config;
 mod tuf;
 

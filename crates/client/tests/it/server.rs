@@ -1,10 +1,11 @@
 //! A loopback server that says exactly what a test tells it to, rules of HTTP or not.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A request as it came.
@@ -41,6 +42,8 @@ pub(crate) enum Reply {
     Raw(Vec<u8>),
     /// Sends these bytes, and then the others again and again.
     Endless(Vec<u8>, Vec<u8>),
+    /// The same, and counts how many bytes the client let us send.
+    Counted(Vec<u8>, Vec<u8>, Arc<AtomicU64>),
     /// Sends these bytes and then nothing more, without closing.
     Hang(Vec<u8>),
 }
@@ -131,8 +134,9 @@ impl Drop for Server {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
+/// Answers one request on a connection, and notes it.
+pub(crate) async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     seen: &Mutex<Vec<Received>>,
     reply: &(impl Fn(&Received) -> Reply + Send + Sync),
 ) -> std::io::Result<()> {
@@ -159,6 +163,13 @@ async fn serve(
                 stream.write_all(&piece).await?;
             }
         }
+        Reply::Counted(head, piece, sent) => {
+            stream.write_all(&head).await?;
+            loop {
+                stream.write_all(&piece).await?;
+                sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
+            }
+        }
         Reply::Hang(bytes) => {
             stream.write_all(&bytes).await?;
             // The client hangs up first; until then there is nothing more to read.
@@ -169,7 +180,7 @@ async fn serve(
     stream.shutdown().await
 }
 
-async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<Received>> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Option<Received>> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

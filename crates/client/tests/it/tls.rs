@@ -24,14 +24,14 @@ const SERVER_AUTHENTICATION: &str = "1.3.6.1.5.5.7.3.1";
 /// Validity that outlasts every run of this test: TLS is judged by the real clock.
 const FOR_EVER: (i64, i64) = (0, 4_102_444_800);
 
-struct Authority {
+pub(crate) struct Authority {
     key: Key,
     name: Vec<u8>,
-    certificate: Vec<u8>,
+    pub(crate) certificate: Vec<u8>,
 }
 
 impl Authority {
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let key = Key::named(name, KeyKind::EcdsaP256);
         let subject = testkit::der::name(name, "authority");
         let draft = authority(&subject, &key, &subject, &key, None, Some(0));
@@ -39,19 +39,40 @@ impl Authority {
         Self { certificate: draft.seal(), name: subject, key }
     }
 
-    fn certify(&self, host: &str, key: &Key) -> Vec<u8> {
+    fn certify(&self, hosts: &[&str], usage: &str, key: &Key) -> Vec<u8> {
         let draft = authority(&testkit::der::empty_name(), key, &self.name, &self.key, None, None);
         let draft = CertificateDraft {
             not_before: FOR_EVER.0,
             not_after: FOR_EVER.1,
             extensions: vec![
                 ExtensionDraft::key_usage(&[0]),
-                ExtensionDraft::extended_key_usage(&[SERVER_AUTHENTICATION], false),
-                ExtensionDraft::names(&[dns(host)]),
+                ExtensionDraft::extended_key_usage(&[usage], false),
+                ExtensionDraft::names(&hosts.iter().map(|host| dns(host)).collect::<Vec<_>>()),
             ],
             ..draft
         };
         draft.seal()
+    }
+
+    /// A server's certificate for these hosts, with its key.
+    pub(crate) fn server(
+        &self,
+        hosts: &[&str],
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = Key::named("server", KeyKind::EcdsaP256);
+        let certificate = self.certify(hosts, SERVER_AUTHENTICATION, &key);
+        let pkcs8 = key.pair().to_pkcs8_der().unwrap();
+        (CertificateDer::from(certificate), PrivateKeyDer::try_from(pkcs8.to_vec()).unwrap())
+    }
+
+    /// What a server with that certificate accepts connections with.
+    pub(crate) fn acceptor(&self, hosts: &[&str]) -> TlsAcceptor {
+        let (certificate, key) = self.server(hosts);
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
@@ -63,15 +84,7 @@ struct TlsServer {
 impl TlsServer {
     /// Answers every request with these bytes, with a certificate for that host.
     async fn start(authority: &Authority, host: &str, reply: String) -> Self {
-        let key = Key::named("server", KeyKind::EcdsaP256);
-        let certificate = CertificateDer::from(authority.certify(host, &key));
-        let pkcs8 = key.pair().to_pkcs8_der().unwrap();
-        let private = PrivateKeyDer::try_from(pkcs8.to_vec()).unwrap();
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], private)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = authority.acceptor(&[host]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let task = tokio::spawn(async move {
