@@ -121,7 +121,7 @@ impl Registry {
         });
         let gate = Gate::new(bound.stopping(), |status| Refusal::of_status(status).into_response());
         let router = Router::new()
-            .route(TOKEN_PATH, get(access::issue_token))
+            .route(TOKEN_PATH, get(access::issue_token).post(access::exchange_token))
             .fallback(answer)
             .with_state(Arc::clone(&state));
         let server = bound.serve(gate.guard(router));

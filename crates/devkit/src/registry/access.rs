@@ -1,13 +1,15 @@
 //! Who may do what: basic authentication, and bearer tokens with scopes.
 //!
 //! RFC 7617, RFC 6750, and the distribution project's "Token Authentication Specification" and
-//! "Token Scope Documentation". Tokens are opaque here and kept in a list. The token endpoint has
-//! the `GET` form only; the OAuth2 form (`POST`, with refresh tokens) is not there.
+//! "OAuth2 Token Authentication" and "Token Scope Documentation". Tokens are opaque here and kept in
+//! a list. The token endpoint has the `GET` form, with a password, and OAuth2's `POST` form, with a
+//! password or a refresh token.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -26,6 +28,9 @@ const TOKENS_MAX: usize = 4096;
 
 /// Scopes read in one token request; the specification sets no limit.
 const SCOPES_MAX: usize = 64;
+
+/// Refresh tokens valid at once; the oldest makes room.
+const REFRESH_TOKENS_MAX: usize = 256;
 
 /// What the challenge calls this registry, and the token endpoint expects to be asked for.
 const SERVICE: &str = "devkit-registry";
@@ -60,24 +65,38 @@ type Scopes = BTreeMap<String, Vec<Action>>;
 
 /// The tokens given out, oldest first.
 #[derive(Default)]
-pub(super) struct Tokens(VecDeque<(String, Scopes)>);
+pub(super) struct Tokens {
+    access: VecDeque<(String, Scopes)>,
+    /// Each stands for the one account's password.
+    refresh: VecDeque<String>,
+}
 
 impl Tokens {
     fn issue(&mut self, scopes: Scopes) -> String {
-        if self.0.len() == TOKENS_MAX {
-            self.0.pop_front();
+        if self.access.len() == TOKENS_MAX {
+            self.access.pop_front();
         }
         let token = hex::encode(crypto::random::bytes::<16>());
-        self.0.push_back((token.clone(), scopes));
+        self.access.push_back((token.clone(), scopes));
+        token
+    }
+
+    fn issue_refresh(&mut self) -> String {
+        if self.refresh.len() == REFRESH_TOKENS_MAX {
+            self.refresh.pop_front();
+        }
+        let token = hex::encode(crypto::random::bytes::<24>());
+        self.refresh.push_back(token.clone());
         token
     }
 
     fn scopes(&self, token: &str) -> Option<&Scopes> {
-        self.0.iter().find(|(known, _)| known == token).map(|(_, scopes)| scopes)
+        self.access.iter().find(|(known, _)| known == token).map(|(_, scopes)| scopes)
     }
 
+    /// Forgets the access tokens; refresh tokens outlive them.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.access.clear();
     }
 }
 
@@ -155,15 +174,77 @@ fn try_issue_token(
     };
     let asked =
         query.iter().filter(|(name, _)| name == "scope").flat_map(|(_, value)| value.split(' '));
+    let scopes = grant(asked, allowed);
+    let mut tokens = state.tokens();
+    let token = tokens.issue(scopes);
+    let offline = query.iter().any(|(name, value)| name == "offline_token" && value == "true");
+    let refresh = (offline && shows(headers, credentials)).then(|| tokens.issue_refresh());
+    // Both names, for both generations of clients.
+    let mut answer =
+        json!({ "token": token, "access_token": token, "expires_in": TOKEN_LIFETIME_S });
+    if let Some(refresh) = refresh {
+        answer["refresh_token"] = refresh.into();
+    }
+    Ok(([("cache-control", "no-store")], Json(answer)).into_response())
+}
+
+/// Answers `POST /token` with a form (OAuth2, RFC 6749 §4.3 and §6).
+pub(super) async fn exchange_token(
+    State(state): State<Arc<RegistryState>>,
+    body: Bytes,
+) -> Response {
+    match try_exchange_token(&state, &body) {
+        Ok(answer) => answer,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn try_exchange_token(state: &RegistryState, body: &[u8]) -> Result<Response, Refusal> {
+    let behaviour = state.behaviour();
+    let Access::Bearer { credentials, .. } = &behaviour.access else {
+        return Err(Refusal::of_status(StatusCode::NOT_FOUND));
+    };
+    // A form is written as a query is.
+    let uri = std::str::from_utf8(body).ok().and_then(|form| format!("/?{form}").parse().ok());
+    let form = parse_query(&uri.ok_or_else(|| Refusal::unsupported("the form cannot be read"))?)?;
+    let field = |wanted: &str| {
+        form.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+    };
+    if field("service") != SERVICE || field("client_id").is_empty() {
+        return Err(Refusal::unsupported(format!("wanted a client of the service `{SERVICE}`")));
+    }
+    let mut tokens = state.tokens();
+    let known = match field("grant_type") {
+        "password" => {
+            field("username") == credentials.user && field("password") == credentials.password
+        }
+        "refresh_token" => tokens.refresh.iter().any(|known| known == field("refresh_token")),
+        _ => return Err(Refusal::unsupported("wanted the grant `password` or `refresh_token`")),
+    };
+    if !known {
+        return Err(unauthorized("wanted the user's password, or a refresh token made of it")
+            .header("www-authenticate", r#"Basic realm="devkit-token", charset="UTF-8""#));
+    }
+    let scope = field("scope");
+    let token =
+        tokens.issue(grant(scope.split(' '), &[Action::Pull, Action::Push, Action::Delete]));
+    let refresh = (field("access_type") == "offline").then(|| tokens.issue_refresh());
+    let mut answer =
+        json!({ "access_token": token, "expires_in": TOKEN_LIFETIME_S, "scope": scope });
+    if let Some(refresh) = refresh {
+        answer["refresh_token"] = refresh.into();
+    }
+    Ok(([("cache-control", "no-store")], Json(answer)).into_response())
+}
+
+/// The part of the scopes asked for that is allowed.
+fn grant<'a>(asked: impl Iterator<Item = &'a str>, allowed: &[Action]) -> Scopes {
     let mut scopes = Scopes::new();
     for (name, actions) in asked.take(SCOPES_MAX).filter_map(read_scope) {
         let granted = actions.into_iter().filter(|action| allowed.contains(action));
         scopes.entry(name).or_default().extend(granted);
     }
-    let token = state.tokens().issue(scopes);
-    // Both names, for both generations of clients.
-    let answer = json!({ "token": token, "access_token": token, "expires_in": TOKEN_LIFETIME_S });
-    Ok(([("cache-control", "no-store")], Json(answer)).into_response())
+    scopes
 }
 
 /// `repository:NAME:ACTION,ACTION`. Scopes of other kinds grant nothing here.

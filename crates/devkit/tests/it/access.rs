@@ -211,6 +211,63 @@ async fn everybody_may_pull_where_that_is_allowed() {
     is_unauthorized(&wrong.send(registry.address()).await);
 }
 
+/// Asks the token endpoint in OAuth2's way.
+async fn exchange(registry: &Registry, form: &str) -> Answer {
+    let form = format!("service=devkit-registry&client_id=test&{form}");
+    let asked = post("/token").header("content-type", "application/x-www-form-urlencoded");
+    asked.body(form.into_bytes()).send(registry.address()).await
+}
+
+#[tokio::test]
+async fn a_refresh_token_stands_for_the_password() {
+    let registry = start_registry(with_access(bearer())).await;
+    let plain = ask_for_token(&registry, &[], true).await.json();
+    assert_eq!(plain.get("refresh_token"), None, "only on request");
+    let by_get =
+        get("/token?service=devkit-registry&offline_token=true").basic("user", "pass:word");
+    let by_get = by_get.send(registry.address()).await.json();
+    let password = "grant_type=password&username=user&password=pass%3Aword&access_type=offline";
+    let by_post = exchange(&registry, password).await.json();
+    for refresh in [&by_get, &by_post] {
+        let refresh = refresh["refresh_token"].as_str().unwrap();
+        let form = format!(
+            "grant_type=refresh_token&refresh_token={refresh}&scope=repository:app:pull+repository:b:push"
+        );
+        let answer = exchange(&registry, &form).await;
+        assert_eq!(answer.status, 200);
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let pull = get("/v2/app/tags/list").bearer(&token).send(registry.address()).await;
+        assert_eq!(pull.refusal(), (404, "NAME_UNKNOWN".into()));
+        let other = get("/v2/b/tags/list").bearer(&token).send(registry.address()).await;
+        is_unauthorized(&other);
+        // It opens the token endpoint and nothing else.
+        is_unauthorized(&get("/v2/").bearer(refresh).send(registry.address()).await);
+    }
+}
+
+#[tokio::test]
+async fn only_the_password_makes_refresh_tokens() {
+    let access = Access::Bearer { credentials: credentials(), anonymous_pull: true, realm: None };
+    let registry = start_registry(with_access(access)).await;
+    let anonymous = get("/token?service=devkit-registry&offline_token=true");
+    let anonymous = anonymous.send(registry.address()).await.json();
+    assert_eq!(anonymous.get("refresh_token"), None);
+    for form in [
+        "grant_type=password&username=user&password=wrong",
+        "grant_type=password&username=&password=",
+        "grant_type=refresh_token&refresh_token=00",
+        "grant_type=refresh_token&refresh_token=",
+    ] {
+        is_unauthorized(&exchange(&registry, form).await);
+    }
+    for form in ["", "grant_type=client_credentials", "grant_type=password&x=%zz%ff"] {
+        let answer = exchange(&registry, form).await;
+        assert!(matches!(answer.status, 400 | 401), "{form}: {}", answer.status);
+    }
+    let nobody = post("/token").body(&b"grant_type=password"[..]);
+    assert_eq!(nobody.send(registry.address()).await.refusal(), (400, "UNSUPPORTED".into()));
+}
+
 #[tokio::test]
 async fn a_hostile_challenge_sends_clients_elsewhere() {
     let access = Access::Bearer {
