@@ -4,14 +4,20 @@
 //! OCI distribution specification v1.1, and the distribution project's token authentication.
 
 pub mod attach;
+pub mod attachment;
 mod authorization;
 mod blob;
+pub mod clean;
+pub mod copy;
+pub mod cosign_tags;
 mod delete;
 pub mod discover;
+pub mod inventory;
 pub mod manifest;
 mod mirror;
 mod options;
 pub mod referrers;
+mod shared_tag;
 mod tags;
 mod target;
 mod token;
@@ -24,9 +30,14 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, Url};
 
 pub use attach::{Attached, BundleContent, NewReferrer};
+pub use attachment::{Attachment, AttachmentKind, Place};
 pub use blob::Pushed;
+pub use clean::{Cleaned, Cleaning};
+pub use copy::{Copied, Copying};
+pub use cosign_tags::CosignTag;
 pub use delete::Deleted;
-pub use discover::{Found, Ignored, IgnoredReason, RawEvidence};
+pub use discover::{Discovery, Found, Ignored, IgnoredReason, RawEvidence};
+pub use inventory::Inventory;
 pub use manifest::{Descriptor, ImageIndex, ImageManifest, Manifest, ManifestContent};
 pub use mirror::{MirrorRule, ParseMirrorError};
 pub use options::RegistryOptions;

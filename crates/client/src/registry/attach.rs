@@ -2,31 +2,23 @@
 //! keep track of such manifests, an entry in the tag that stands in for that.
 //!
 //! OCI distribution specification v1.1, "Pushing Manifests with Subject". The tag is shared with
-//! other writers, and most registries have no conditional writes (or announce ETags and ignore
-//! conditions), so it is read, merged, written, and read back after a pause until our entry stays.
-//! Writers that do the same keep each other's entries, but for one that takes much longer than we
-//! did. A writer that does not look back can still lose *its own* entry to ours: only conditional
-//! writes or the referrers API end that race.
+//! other writers: see `shared_tag`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use evidence::{Digest, ImageRef, UnixTime};
-use reqwest::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use reqwest::header::HeaderName;
 use serde::Serialize;
 use serde_json::Value;
-
-use tokio::time::Instant;
 
 use super::Registry;
 use super::manifest::{DESCRIPTORS_MAX, Descriptor, MANIFEST_SIZE_MAX, OCI_INDEX, OCI_MANIFEST};
 use super::referrers::{FallbackIndex, ReferrersSource, fallback_tag};
+use super::shared_tag::{Merging, Wanted};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
-
-/// How often the shared tag is written before giving up.
-const WRITES_MAX: u32 = 16;
+use crate::http::Answer;
 
 /// Media type and content of a configuration that says nothing (OCI image specification v1.1,
 /// "Guidance for an Empty Descriptor").
@@ -152,70 +144,71 @@ impl Registry {
             annotations: Some(referrer.annotations.clone()),
             ..Descriptor::new(OCI_MANIFEST, digest, bytes.len() as u64)
         };
-        let put = self.put(image, &digest.to_string(), OCI_MANIFEST, bytes)?.repeatable();
-        let answer = self.send(image, put, deadline).await?.wanted(&[200, 201, 202])?;
-        answer.took(&digest)?;
-        // By this header a registry says that it keeps track of referrers itself.
-        let tracked = answer.headers.get(OCI_SUBJECT);
-        let source = match tracked {
-            Some(value) if value.as_bytes() == subject.digest.to_string().as_bytes() => {
-                ReferrersSource::Api
-            }
-            _ => {
-                self.add_to_fallback(image, &subject.digest, &entry, deadline).await?;
-                ReferrersSource::FallbackTag
-            }
-        };
-        Ok(Attached { manifest: digest, source })
+        self.push_referrer(image, &subject.digest, entry, bytes, deadline).await
     }
 
-    /// Adds an entry to the tag that stands in for the referrers API, keeping all others as their
-    /// writers left them.
-    async fn add_to_fallback(
+    /// Writes a manifest that refers to another, and where the registry does not keep track of such
+    /// manifests, its entry in the tag that stands in for that.
+    pub(super) async fn push_referrer(
         &self,
         image: &ImageRef,
         subject: &Digest,
-        entry: &Descriptor,
+        entry: Descriptor,
+        bytes: Vec<u8>,
         deadline: Deadline,
-    ) -> Result<(), FetchError> {
-        let tag = fallback_tag(subject);
-        let mut index = self.fallback_index(image, subject, deadline).await?;
-        let mut writes = 0;
-        let mut conditional = true;
-        let mut longest = Duration::ZERO;
-        while !index.holds(&entry.digest) {
-            if writes == WRITES_MAX {
-                return Err(index.answer.error(FetchErrorKind::Overwritten { attempts: writes }));
-            }
-            let started = Instant::now();
-            let condition = index.condition().filter(|_| conditional);
-            let mut put = self.put(image, &tag, OCI_INDEX, index.with(entry)?)?;
-            if let Some((name, value)) = &condition {
-                put = put.header(name.clone(), value.clone());
-            }
-            let written = self.send(image, put, deadline).await?;
-            let refused = condition.is_some() && matches!(written.status.as_u16(), 409 | 412);
-            writes += 1;
-            longest = longest.max(started.elapsed());
-            let before = index.answer;
-            if !refused {
-                written.wanted(&[200, 201, 202])?;
-                // Whoever read the tag before we wrote it may still write what they read. They need
-                // about as long as we did; until then what is read back means little.
-                let pause = self.http.pause(longest.saturating_mul(4));
-                tokio::time::sleep(pause.min(deadline.left() / 2)).await;
-            }
-            index = self.fallback_index(image, subject, deadline).await?;
-            if index.is_the_image && !refused {
-                let (wanted, found) = ("the index just written to the tag", "the image itself");
-                return Err(index.answer.malformed(wanted, found));
-            }
-            // A condition that fails on an unchanged tag is misread, and is not made again.
-            let unchanged =
-                before.status == index.answer.status && before.body == index.answer.body;
-            conditional &= !(refused && unchanged);
+    ) -> Result<Attached, FetchError> {
+        let manifest = entry.digest;
+        let put = self.put(image, &manifest.to_string(), &entry.media_type, bytes)?.repeatable();
+        let answer = self.send(image, put, deadline).await?.wanted(&[200, 201, 202])?;
+        answer.took(&manifest)?;
+        // By this header a registry says that it keeps track of referrers itself.
+        let tracked = answer.headers.get(OCI_SUBJECT);
+        if tracked.is_some_and(|value| value.as_bytes() == subject.to_string().as_bytes()) {
+            return Ok(Attached { manifest, source: ReferrersSource::Api });
         }
-        Ok(())
+        let tag = fallback_tag(subject);
+        let entry = NewEntry { registry: self, image, subject, tag, entry, deadline };
+        self.merge(image, &entry, deadline).await?;
+        Ok(Attached { manifest, source: ReferrersSource::FallbackTag })
+    }
+}
+
+/// An entry on its way to the tag that stands in for the referrers API. All others stay as their
+/// writers left them.
+struct NewEntry<'a> {
+    registry: &'a Registry,
+    image: &'a ImageRef,
+    subject: &'a Digest,
+    tag: String,
+    entry: Descriptor,
+    deadline: Deadline,
+}
+
+impl Merging for NewEntry<'_> {
+    type Current = FallbackIndex;
+
+    fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    async fn read(&self) -> Result<FallbackIndex, FetchError> {
+        self.registry.fallback_index(self.image, self.subject, self.deadline).await
+    }
+
+    fn answer<'c>(&self, current: &'c FallbackIndex) -> &'c Answer {
+        &current.answer
+    }
+
+    fn holds(&self, current: &FallbackIndex) -> bool {
+        current.holds(&self.entry.digest)
+    }
+
+    async fn with(&self, current: &FallbackIndex, written: bool) -> Result<Wanted, FetchError> {
+        if current.is_the_image && written {
+            let (wanted, found) = ("the index just written to the tag", "the image itself");
+            return Err(current.answer.malformed(wanted, found));
+        }
+        Ok(Wanted { media_type: OCI_INDEX.to_owned(), bytes: current.with(&self.entry)? })
     }
 }
 
@@ -224,14 +217,6 @@ impl FallbackIndex {
     fn holds(&self, manifest: &Digest) -> bool {
         let manifest = manifest.to_string();
         self.manifests.iter().any(|entry| entry["digest"].as_str() == Some(&manifest))
-    }
-
-    /// The condition that the tag is as it was read, where the registry offers one.
-    fn condition(&self) -> Option<(HeaderName, HeaderValue)> {
-        if self.answer.status.as_u16() == 404 {
-            return Some((IF_NONE_MATCH, HeaderValue::from_static("*")));
-        }
-        Some((IF_MATCH, self.answer.etag()?))
     }
 
     /// The document with one more entry.

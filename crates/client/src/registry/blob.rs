@@ -136,7 +136,7 @@ impl Registry {
 
     /// Asks the registry to take a blob from another of its repositories. The answer is that it
     /// did, or an upload that has begun because it did not; `None` if it does neither.
-    async fn mount(
+    pub(super) async fn mount(
         &self,
         image: &ImageRef,
         from: &ImageRef,
@@ -165,7 +165,7 @@ impl Registry {
         }
     }
 
-    async fn start_upload(
+    pub(super) async fn start_upload(
         &self,
         image: &ImageRef,
         deadline: Deadline,
@@ -174,7 +174,7 @@ impl Registry {
         self.send(image, start, deadline).await?.wanted(&[202])
     }
 
-    async fn upload(
+    pub(super) async fn upload(
         &self,
         image: &ImageRef,
         started: Answer,
@@ -228,14 +228,14 @@ impl Registry {
 }
 
 /// Where an upload goes on. It may be another host, which then gets the content and no credentials.
-fn location(answer: &Answer) -> Result<Url, FetchError> {
+pub(super) fn location(answer: &Answer) -> Result<Url, FetchError> {
     match answer.header(LOCATION) {
         Some(location) => answer.target(location),
         None => Err(answer.malformed("an upload with a location", "none")),
     }
 }
 
-fn finish(mut url: Url, digest: &Digest, bytes: Bytes) -> Request {
+pub(super) fn finish(mut url: Url, digest: &Digest, bytes: Bytes) -> Request {
     url.query_pairs_mut().append_pair("digest", &digest.to_string());
     Request::new(Method::PUT, url)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))

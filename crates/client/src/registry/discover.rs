@@ -1,48 +1,63 @@
-//! Finding all evidence for an image: every referrer that holds a Sigstore bundle, fetched once,
-//! several at a time.
+//! Finding all evidence for an image: what refers to it, and what lies under Cosign's signature and
+//! attestation tags, each thing fetched once, several at a time.
 //!
 //! What a list says about a referrer is not believed: it is opened, and must say itself that it is
 //! about this image. What could not be looked at is kept as an obstacle, so that nobody takes it
-//! for absent. Evidence under Cosign's own tags is not looked for yet.
+//! for absent. Evidence comes in steps, the likeliest first, because most policies are content with
+//! one piece: a [`Discovery`] can be left as soon as a verdict admits, and [`Registry::find_evidence`]
+//! takes all of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use evidence::{Digest, ImageRef};
+use evidence::cosign::Layer;
+use evidence::{Digest, Evidence, ImageRef, ParseEvidenceError};
 use futures::StreamExt;
 
 use super::Registry;
-use super::manifest::{Descriptor, ImageManifest, ManifestContent};
-use super::referrers::ReferrersSource;
+use super::attachment::{self, Attachment, AttachmentKind, Place, is_bundle};
+use super::cosign_tags::CosignTag;
+use super::inventory::subject_of;
+use super::manifest::{Descriptor, Manifest};
+use super::referrers::{Referrers, ReferrersSource};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, FetchError, FetchErrorKind};
 
 /// Most referrers of one image that are opened.
 pub const OPENED_MAX: usize = 100;
 
+/// Most pieces of evidence fetched for one image (Cosign's limit for its tags).
+pub const PIECES_MAX: usize = 1000;
+
 /// Longest manifest of a referrer read, in bytes. Cosign's have about 1,000.
 pub const REFERRER_SIZE_MAX: u64 = 256 * 1024;
 
-/// Longest bundle fetched, in bytes.
+/// Longest piece of evidence fetched, in bytes.
 pub const BUNDLE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
-/// Most bytes of bundles fetched for one image, over all of them.
+/// Most bytes of evidence fetched for one image, over all of it.
 pub const BUNDLES_SIZE_MAX: u64 = 48 * 1024 * 1024;
 
-/// Referrers looked at at the same time.
+/// Things looked at at the same time.
 const CONCURRENT: usize = 8;
 
-/// How the media types of all versions of Sigstore bundles begin.
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+/// Things looked at in the first step; twice as many in each one after it, up to [`STEP_MAX`]. Two
+/// referrers are four requests, so that an image with many is verified in nine if one of the first
+/// two suffices.
+const FIRST_STEP: usize = 2;
+
+/// Things looked at in one step at most: while these come, others do not have to wait.
+const STEP_MAX: usize = 4 * CONCURRENT;
 
 /// What was found for an image.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The evidence, in the order of the list, but what the list calls bundles first.
+    /// The evidence, the likeliest to matter first: signatures of Cosign's tag from the newest on,
+    /// then referrers in the order of the list but what it calls bundles first, then attestations.
     pub pieces: Vec<RawEvidence>,
     /// What could not be looked at. With any of these, "none found" means nothing.
     pub obstacles: Vec<FetchError>,
-    /// Referrers that were opened and are no evidence for this image, each with its reason.
+    /// What was opened and is no evidence for this image, each with its reason.
     pub ignored: Vec<Ignored>,
 }
 
@@ -51,15 +66,19 @@ pub struct Found {
 pub struct RawEvidence {
     /// The piece.
     pub bytes: Vec<u8>,
+    /// In which format.
+    pub kind: AttachmentKind,
     /// Its media type, as its manifest says.
     pub media_type: String,
+    /// What its manifest says beside it, where Cosign keeps certificates and log entries.
+    pub annotations: BTreeMap<String, String>,
     /// Digest of the manifest that holds it.
     pub manifest: Digest,
     /// How that was found.
-    pub source: ReferrersSource,
+    pub place: Place,
 }
 
-/// A referrer that is no evidence.
+/// Something that is no evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ignored {
     /// Digest of its manifest.
@@ -68,12 +87,12 @@ pub struct Ignored {
     pub reason: IgnoredReason,
 }
 
-/// Why a referrer is no evidence.
+/// Why something is no evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IgnoredReason {
     /// It holds something else.
-    #[error("it holds `{found}`, not a Sigstore bundle")]
-    NotABundle {
+    #[error("it holds `{found}`, which is no evidence")]
+    NotEvidence {
         /// What it says it holds.
         found: String,
     },
@@ -85,121 +104,100 @@ pub enum IgnoredReason {
     },
 }
 
-/// What came of opening one referrer.
-type Opened = Result<Vec<RawEvidence>, Stopped>;
-
-enum Stopped {
-    Obstacle(FetchError),
-    Ignored(IgnoredReason),
+/// A search for evidence: what was found so far, and what is known to be there.
+#[derive(Debug)]
+pub struct Discovery<'r> {
+    registry: &'r Registry,
+    image: ImageRef,
+    subject: Digest,
+    deadline: Deadline,
+    found: Found,
+    /// Pieces found, those that were taken included.
+    count: usize,
+    pending: VecDeque<Pending>,
+    step: usize,
+    room: AtomicU64,
 }
 
-impl From<FetchError> for Stopped {
-    fn from(error: FetchError) -> Self {
-        Self::Obstacle(error)
+/// What is still to be looked at.
+#[derive(Clone, Debug)]
+enum Pending {
+    /// Layers of which the manifest is known. All have the same content, as signatures over one
+    /// payload do, which is fetched once.
+    Layers(Vec<Attachment>),
+    /// A manifest that is said to refer to the image.
+    Referrer(Digest, ReferrersSource),
+}
+
+/// What came of looking at one thing.
+#[derive(Default)]
+struct Looked {
+    pieces: Vec<RawEvidence>,
+    obstacles: Vec<FetchError>,
+    ignored: Vec<Ignored>,
+}
+
+impl RawEvidence {
+    /// Reads the piece, whatever its format.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse(self) -> Result<Evidence, ParseEvidenceError> {
+        if self.kind == AttachmentKind::Bundle {
+            return Ok(Evidence::from_bundle(&self.bytes)?);
+        }
+        let Self { media_type, annotations, bytes, .. } = self;
+        Ok(Evidence::from_cosign_layer(Layer { media_type, annotations, bytes })?)
     }
 }
 
 impl Registry {
     /// Finds all evidence for a manifest, and says what it could not look at. Never fails: a
-    /// registry that cannot be reached is an obstacle like any other.
+    /// registry that cannot be reached is an obstacle like any other. The manifest itself need not
+    /// be there.
     pub async fn find_evidence(
         &self,
         image: &ImageRef,
         subject: &Digest,
         deadline: Deadline,
     ) -> Found {
-        let mut found = Found::default();
-        let referrers = match self.referrers(image, subject, deadline).await {
-            Ok(referrers) => referrers,
-            Err(error) => {
-                found.obstacles.push(error);
-                return found;
-            }
-        };
-        found.obstacles.extend(referrers.shortfall);
-        let source = referrers.source;
-        let mut candidates = referrers.descriptors;
-        let mut listed = HashSet::new();
-        candidates.retain(|candidate| listed.insert(candidate.digest));
-        // Whoever can push can list what they like, so the likely ones go first. No more than that:
-        // in a fallback index the type is what some client wrote there.
-        candidates
-            .sort_by_key(|candidate| !candidate.artifact_type.as_deref().is_some_and(is_bundle));
-        if candidates.len() > OPENED_MAX {
-            candidates.truncate(OPENED_MAX);
-            let kind = FetchErrorKind::TooMany { what: "referrers to open", max: OPENED_MAX };
-            found.obstacles.push(FetchError::new(self.attempt(image, subject), kind));
-        }
-        let room = &AtomicU64::new(BUNDLES_SIZE_MAX);
-        // Digests, not borrowed descriptors: else nobody can show that this future may be sent.
-        let manifests = candidates.into_iter().map(|candidate| candidate.digest);
-        let opened: Vec<(Digest, Opened)> = futures::stream::iter(manifests)
-            .map(|manifest| async move {
-                (manifest, self.open(image, subject, &manifest, source, room, deadline).await)
-            })
-            .buffered(CONCURRENT)
-            .collect()
-            .await;
-        for (manifest, outcome) in opened {
-            match outcome {
-                Ok(pieces) => found.pieces.extend(pieces),
-                Err(Stopped::Obstacle(error)) => found.obstacles.push(error),
-                Err(Stopped::Ignored(reason)) => found.ignored.push(Ignored { manifest, reason }),
-            }
-        }
-        found
+        let mut discovery = self.discover(image, subject, deadline).await;
+        while discovery.advance().await {}
+        discovery.into_found()
     }
 
-    async fn open(
+    /// Begins to look for evidence: asks once for each list that may name some, all at once.
+    pub async fn discover(
         &self,
         image: &ImageRef,
         subject: &Digest,
-        digest: &Digest,
-        source: ReferrersSource,
-        room: &AtomicU64,
         deadline: Deadline,
-    ) -> Opened {
-        let manifest =
-            self.fetch_manifest_up_to(image, digest, REFERRER_SIZE_MAX, deadline).await?;
-        let ManifestContent::Image(content) = manifest.content else {
-            return Err(Stopped::Ignored(IgnoredReason::NotABundle { found: manifest.media_type }));
+    ) -> Discovery<'_> {
+        let tagged = |tag| self.cosign_manifest(image, subject, tag, deadline);
+        let (referrers, signatures, attestations) = futures::join!(
+            self.referrers(image, subject, deadline),
+            tagged(CosignTag::Signature),
+            tagged(CosignTag::Attestation),
+        );
+        let mut discovery = Discovery {
+            registry: self,
+            image: image.clone(),
+            subject: *subject,
+            deadline,
+            found: Found::default(),
+            count: 0,
+            pending: VecDeque::new(),
+            step: FIRST_STEP,
+            room: AtomicU64::new(BUNDLES_SIZE_MAX),
         };
-        let layers = bundles_of(&content).map_err(Stopped::Ignored)?;
-        let about = content.subject.as_ref().map(|subject| subject.digest);
-        if about != Some(*subject) {
-            return Err(Stopped::Ignored(IgnoredReason::OtherSubject { found: about }));
-        }
-        let mut pieces = Vec::new();
-        for layer in layers {
-            self.make_room(image, layer, room)?;
-            let bytes = self.fetch_blob(image, &layer.digest, layer.size, deadline).await?;
-            let media_type = layer.media_type.clone();
-            pieces.push(RawEvidence { bytes, media_type, manifest: *digest, source });
-        }
-        Ok(pieces)
-    }
-
-    /// Takes a bundle's size out of what may be fetched for this image.
-    fn make_room(
-        &self,
-        image: &ImageRef,
-        layer: &Descriptor,
-        room: &AtomicU64,
-    ) -> Result<(), FetchError> {
-        let too_large = |what, max| {
-            let kind = FetchErrorKind::TooLarge { what, max, found: Some(layer.size) };
-            FetchError::new(self.attempt(image, &layer.digest), kind)
-        };
-        if layer.size > BUNDLE_SIZE_MAX {
-            return Err(too_large("a bundle", BUNDLE_SIZE_MAX));
-        }
-        room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(layer.size))
-            .map(|_| ())
-            .map_err(|left| too_large("further bundles of one image", left))
+        discovery.expect_layers(signatures, CosignTag::Signature);
+        discovery.expect_referrers(referrers);
+        discovery.expect_layers(attestations, CosignTag::Attestation);
+        discovery
     }
 
     /// What would have been tried, for limits that stop us before we try.
-    fn attempt(&self, image: &ImageRef, digest: &Digest) -> Attempt {
+    pub(super) fn attempt(&self, image: &ImageRef, digest: &Digest) -> Attempt {
         Attempt {
             method: reqwest::Method::GET,
             url: format!("{}@{digest}", image.name()),
@@ -209,23 +207,190 @@ impl Registry {
     }
 }
 
-/// The layers that hold bundles: those of such a type, or the only layer of a manifest that says so.
-fn bundles_of(manifest: &ImageManifest) -> Result<Vec<&Descriptor>, IgnoredReason> {
-    let bundles: Vec<_> =
-        manifest.layers.iter().filter(|layer| is_bundle(&layer.media_type)).collect();
-    if !bundles.is_empty() {
-        return Ok(bundles);
+impl Discovery<'_> {
+    /// What was found so far. Until [`Self::advance`] has said that there is no more, only a
+    /// verdict that further evidence cannot change means something: one that admits.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
     }
-    let kind = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
-    match manifest.layers.as_slice() {
-        [only] if is_bundle(kind) || is_bundle(&manifest.config.media_type) => Ok(vec![only]),
-        _ => Err(IgnoredReason::NotABundle { found: kind.clone() }),
-    }
-}
 
-fn is_bundle(media_type: &str) -> bool {
-    // `….bundle.v0.3+json` and `….bundle+json;version=0.2`, and what later versions will be.
-    media_type.strip_prefix(BUNDLE).is_some_and(|version| version.starts_with(['.', '+']))
+    /// Takes what was found since the last time. The same holds for it.
+    #[must_use]
+    pub fn take(&mut self) -> Found {
+        std::mem::take(&mut self.found)
+    }
+
+    /// What was found and not taken.
+    #[must_use]
+    pub fn into_found(self) -> Found {
+        self.found
+    }
+
+    /// Looks at some more of what is known to be there. `false` if there is no more.
+    pub async fn advance(&mut self) -> bool {
+        let count = self.step.min(self.pending.len());
+        if count == 0 {
+            return false;
+        }
+        self.step = (2 * self.step).min(STEP_MAX);
+        let pending: Vec<_> = self.pending.drain(..count).collect();
+        let this = &*self;
+        let looked: Vec<Looked> = futures::stream::iter(pending)
+            .map(|pending| this.look(pending))
+            .buffered(CONCURRENT)
+            .collect()
+            .await;
+        for Looked { pieces, obstacles, ignored } in looked {
+            self.count += pieces.len();
+            self.found.pieces.extend(pieces);
+            self.found.obstacles.extend(obstacles);
+            self.found.ignored.extend(ignored);
+        }
+        if self.count >= PIECES_MAX && !self.pending.is_empty() {
+            self.pending.clear();
+            self.too_many("pieces of evidence", PIECES_MAX);
+        }
+        true
+    }
+
+    fn too_many(&mut self, what: &'static str, max: usize) {
+        let kind = FetchErrorKind::TooMany { what, max };
+        let attempt = self.registry.attempt(&self.image, &self.subject);
+        self.found.obstacles.push(FetchError::new(attempt, kind));
+    }
+
+    /// Takes note of what a tag holds, the newest first: Cosign appends.
+    fn expect_layers(&mut self, manifest: Result<Option<Manifest>, FetchError>, tag: CosignTag) {
+        let manifest = match manifest {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return,
+            Err(error) => return self.found.obstacles.push(error),
+        };
+        let (evidence, rest): (Vec<_>, Vec<_>) =
+            attachment::attachments(&manifest, Place::Tag(tag))
+                .into_iter()
+                .partition(|attachment| attachment.kind.is_evidence());
+        self.found.ignored.extend(rest.into_iter().map(|attachment| {
+            let found = attachment.layer.media_type;
+            Ignored { manifest: manifest.digest, reason: IgnoredReason::NotEvidence { found } }
+        }));
+        let mut groups: Vec<Vec<Attachment>> = Vec::new();
+        let mut places = HashMap::new();
+        for attachment in evidence.into_iter().rev() {
+            let place = *places.entry(attachment.layer.digest).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.push(attachment),
+                None => groups.push(vec![attachment]),
+            }
+        }
+        self.pending.extend(groups.into_iter().map(Pending::Layers));
+    }
+
+    fn expect_referrers(&mut self, referrers: Result<Referrers, FetchError>) {
+        let referrers = match referrers {
+            Ok(referrers) => referrers,
+            Err(error) => return self.found.obstacles.push(error),
+        };
+        self.found.obstacles.extend(referrers.shortfall);
+        let mut candidates = referrers.descriptors;
+        let mut listed = HashSet::new();
+        candidates.retain(|candidate| listed.insert(candidate.digest));
+        // Whoever can push can list what they like, so the likely ones go first. No more than that:
+        // in a fallback index the type is what some client wrote there.
+        candidates
+            .sort_by_key(|candidate| !candidate.artifact_type.as_deref().is_some_and(is_bundle));
+        if candidates.len() > OPENED_MAX {
+            candidates.truncate(OPENED_MAX);
+            self.too_many("referrers to open", OPENED_MAX);
+        }
+        let source = referrers.source;
+        self.pending.extend(
+            candidates.into_iter().map(|candidate| Pending::Referrer(candidate.digest, source)),
+        );
+    }
+
+    async fn look(&self, pending: Pending) -> Looked {
+        match pending {
+            Pending::Layers(layers) => self.fetch(layers).await,
+            Pending::Referrer(digest, source) => self.open(&digest, source).await,
+        }
+    }
+
+    /// Opens what is said to refer to the image, and fetches the evidence in it.
+    async fn open(&self, digest: &Digest, source: ReferrersSource) -> Looked {
+        let Self { registry, image, deadline, .. } = self;
+        let manifest =
+            registry.fetch_manifest_up_to(image, digest, REFERRER_SIZE_MAX, *deadline).await;
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(error) => return Looked { obstacles: vec![error], ..Looked::default() },
+        };
+        let ignored = |reason| Looked {
+            ignored: vec![Ignored { manifest: *digest, reason }],
+            ..Looked::default()
+        };
+        let layers: Vec<_> = attachment::attachments(&manifest, Place::Referrers(source))
+            .into_iter()
+            .filter(|attachment| attachment.kind.is_evidence())
+            .collect();
+        if layers.is_empty() {
+            let found = attachment::artifact_type(&manifest).to_owned();
+            return ignored(IgnoredReason::NotEvidence { found });
+        }
+        let about = subject_of(&manifest);
+        if about != Some(self.subject) {
+            return ignored(IgnoredReason::OtherSubject { found: about });
+        }
+        let mut looked = Looked::default();
+        for layer in layers {
+            let Looked { pieces, obstacles, .. } = self.fetch(vec![layer]).await;
+            looked.pieces.extend(pieces);
+            looked.obstacles.extend(obstacles);
+        }
+        looked
+    }
+
+    /// Fetches the one content of these layers.
+    async fn fetch(&self, layers: Vec<Attachment>) -> Looked {
+        let Some(first) = layers.first() else { return Looked::default() };
+        let Self { registry, image, deadline, .. } = self;
+        let fetched = match self.make_room(&first.layer) {
+            Ok(()) => {
+                let Descriptor { digest, size, .. } = &first.layer;
+                registry.fetch_blob(image, digest, *size, *deadline).await
+            }
+            Err(error) => Err(error),
+        };
+        let bytes = match fetched {
+            Ok(bytes) => bytes,
+            Err(error) => return Looked { obstacles: vec![error], ..Looked::default() },
+        };
+        let pieces = layers.into_iter().map(|attachment| RawEvidence {
+            bytes: bytes.clone(),
+            kind: attachment.kind,
+            media_type: attachment.layer.media_type,
+            annotations: attachment.layer.annotations.unwrap_or_default(),
+            manifest: attachment.manifest,
+            place: attachment.place,
+        });
+        Looked { pieces: pieces.collect(), ..Looked::default() }
+    }
+
+    /// Takes the size of a layer out of what may be fetched for this image.
+    fn make_room(&self, layer: &Descriptor) -> Result<(), FetchError> {
+        let too_large = |what, max| {
+            let kind = FetchErrorKind::TooLarge { what, max, found: Some(layer.size) };
+            FetchError::new(self.registry.attempt(&self.image, &layer.digest), kind)
+        };
+        if layer.size > BUNDLE_SIZE_MAX {
+            return Err(too_large("a piece of evidence", BUNDLE_SIZE_MAX));
+        }
+        self.room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(layer.size))
+            .map(|_| ())
+            .map_err(|left| too_large("further evidence of one image", left))
+    }
 }
 
 fn subject(found: Option<&Digest>) -> String {

@@ -79,6 +79,9 @@ pub struct ImageManifest {
     /// The manifest that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
+    /// Further properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// A list of manifests.
@@ -87,6 +90,9 @@ pub struct ImageManifest {
 pub struct ImageIndex {
     /// The manifests.
     pub manifests: Vec<Descriptor>,
+    /// The manifest that it is about.
+    #[serde(default)]
+    pub subject: Option<Descriptor>,
 }
 
 /// A pointer to content.
@@ -305,7 +311,7 @@ impl Manifest {
     }
 
     /// Reads a manifest out of an answer, and computes its digest.
-    fn of(answer: Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
+    pub(super) fn of(answer: Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
         let digest_by = |algorithm| Digest::from(crypto::Hash::of(algorithm, &answer.body));
         let announced = announced(&answer)?;
         let algorithm = wanted.or(announced.as_ref()).map(Digest::algorithm);

@@ -1,11 +1,11 @@
 //! Every bundle is found once, judged by what it says itself, and nothing that could not be looked
 //! at is forgotten.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use client::error::FetchErrorKind;
 use client::registry::discover::{BUNDLE_SIZE_MAX, OPENED_MAX, REFERRER_SIZE_MAX};
-use client::registry::{Found, IgnoredReason, RawEvidence, ReferrersSource};
+use client::registry::{AttachmentKind, Found, IgnoredReason, Place, RawEvidence, ReferrersSource};
 use evidence::Digest;
 use serde_json::{Value, json};
 
@@ -100,12 +100,15 @@ async fn bundles_are_found_by_api_and_by_tag_with_each_thing_fetched_once() {
         assert!(found.obstacles.is_empty() && found.ignored.is_empty(), "{found:?}");
         let piece = RawEvidence {
             bytes: b"one".to_vec(),
+            kind: AttachmentKind::Bundle,
             media_type: BUNDLE.to_owned(),
+            annotations: BTreeMap::new(),
             manifest: first,
-            source,
+            place: Place::Referrers(source),
         };
         assert_eq!(found.pieces[0], piece);
-        let lists = if source == ReferrersSource::Api { 1 } else { 2 };
+        // Both of Cosign's tags, the API, and where there is none the tag that stands in for it.
+        let lists = if source == ReferrersSource::Api { 3 } else { 4 };
         let mut lines = server.lines();
         assert_eq!(lines.len(), lists + 4);
         lines.sort();
@@ -132,7 +135,7 @@ async fn what_the_list_calls_a_referrer_does_not_count() {
     assert_eq!(contents(&found), ["one", "two"]);
     assert_eq!(found.ignored.len(), 1);
     assert_eq!(found.ignored[0].manifest, other);
-    let reason = IgnoredReason::NotABundle { found: "application/spdx+json".to_owned() };
+    let reason = IgnoredReason::NotEvidence { found: "application/spdx+json".to_owned() };
     assert_eq!(found.ignored[0].reason, reason);
     let blob = format!("GET /v2/acme/app/blobs/{}", Digest::sha256(b"sbom"));
     assert!(!server.lines().contains(&blob), "what is no bundle is not fetched");
@@ -222,8 +225,11 @@ async fn a_registry_that_cannot_be_asked_is_an_obstacle() {
     let image = image(&server, "acme/app:v1");
     let found = anonymous().find_evidence(&image, &Digest::sha256(b"x"), ample()).await;
     assert!(found.pieces.is_empty());
-    assert_eq!(found.obstacles.len(), 1);
-    assert_kind!(found.obstacles[0], FetchErrorKind::RateLimited { .. });
+    // One for each list that could not be read.
+    assert_eq!(found.obstacles.len(), 3);
+    for obstacle in &found.obstacles {
+        assert_kind!(obstacle, FetchErrorKind::RateLimited { .. });
+    }
 }
 
 /// Junk in front of a bundle neither hides it nor goes unnoticed.
@@ -243,8 +249,8 @@ async fn no_more_than_a_hundred_are_opened_and_likely_ones_first() {
     assert_eq!(found.ignored.len(), OPENED_MAX - 1);
     assert_eq!(found.obstacles.len(), 1);
     assert_kind!(found.obstacles[0], FetchErrorKind::TooMany { max: OPENED_MAX, .. });
-    // API, tag, manifests, and one blob.
-    assert_eq!(server.requests().len(), 2 + OPENED_MAX + 1);
+    // Four lists, manifests, and one blob.
+    assert_eq!(server.requests().len(), 4 + OPENED_MAX + 1);
 }
 
 #[tokio::test]
@@ -306,6 +312,6 @@ async fn an_index_is_no_bundle() {
     let bytes = stock.content[&path].1.clone();
     stock.content.insert(path, (OCI_INDEX, bytes));
     let (found, _server) = stock.find(ReferrersSource::Api).await;
-    let reason = IgnoredReason::NotABundle { found: OCI_INDEX.to_owned() };
+    let reason = IgnoredReason::NotEvidence { found: OCI_INDEX.to_owned() };
     assert_eq!(found.ignored[0].reason, reason);
 }

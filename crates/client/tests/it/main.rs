@@ -4,6 +4,7 @@
 mod attach;
 mod authority;
 mod blobs;
+mod cosign;
 mod credentials;
 mod discover;
 mod documents;

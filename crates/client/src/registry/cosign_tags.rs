@@ -1,0 +1,285 @@
+//! Cosign's tags: the names under which it keeps signatures, attestations and bills of materials
+//! beside an image, and the one manifest under each, shared by all who write there.
+//!
+//! Cosign's `SIGNATURE_SPEC.md` and `pkg/oci/remote`. As with the tag for referrers, what is there
+//! is read, merged, written, and read back until our layers stay; no other writer's layer is lost,
+//! unless that writer does not look back and the registry has no conditional writes.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use evidence::cosign::{Layer, SIGNATURE};
+use evidence::image::TAG_SIZE_MAX;
+use evidence::{Digest, ImageRef};
+use serde_json::{Map, Value, json};
+
+use super::Registry;
+use super::manifest::{
+    DESCRIPTORS_MAX, Descriptor, MANIFEST_SIZE_MAX, Manifest, ManifestContent, OCI_MANIFEST, get,
+};
+use super::shared_tag::{Merging, Wanted};
+use crate::deadline::Deadline;
+use crate::error::{FetchError, FetchErrorKind};
+use crate::http::Answer;
+
+const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// When nothing was: what Go writes for no time, and so what Cosign's own configurations hold.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// One of the tags that Cosign keeps beside an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CosignTag {
+    /// `….sig`.
+    Signature,
+    /// `….att`.
+    Attestation,
+    /// `….sbom`.
+    Sbom,
+}
+
+impl CosignTag {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Signature, Self::Attestation, Self::Sbom];
+
+    /// The tag beside the manifest with that digest. `None` where that would be too long for a tag,
+    /// as with SHA-512: then there is none.
+    #[must_use]
+    pub fn of(self, subject: &Digest) -> Option<String> {
+        let suffix = match self {
+            Self::Signature => "sig",
+            Self::Attestation => "att",
+            Self::Sbom => "sbom",
+        };
+        let tag = format!("{}-{}.{suffix}", subject.algorithm(), subject.hex());
+        (tag.len() <= TAG_SIZE_MAX).then_some(tag)
+    }
+}
+
+/// What is under a tag before something is added.
+struct Current {
+    layers: Vec<Value>,
+    /// All else in the manifest, as whoever wrote it left it.
+    rest: Map<String, Value>,
+    media_type: String,
+    /// The answer, for its validator and for errors; its status is 404 if there is no such tag.
+    answer: Answer,
+}
+
+/// Layers on their way to a tag.
+struct NewLayers<'a> {
+    registry: &'a Registry,
+    image: &'a ImageRef,
+    tag: String,
+    layers: Vec<Descriptor>,
+    deadline: Deadline,
+}
+
+impl Registry {
+    /// The manifest under one of Cosign's tags; `None` if there is no such tag.
+    ///
+    /// # Errors
+    /// When it cannot be known whether there is one.
+    pub async fn cosign_manifest(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        deadline: Deadline,
+    ) -> Result<Option<Manifest>, FetchError> {
+        let Some(tag) = tag.of(subject) else { return Ok(None) };
+        let url = self.url(image, &format!("manifests/{tag}"))?;
+        let answer = self.send(image, get(url, MANIFEST_SIZE_MAX), deadline).await?;
+        if answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        Manifest::of(answer.wanted(&[200])?, None).map(Some)
+    }
+
+    /// Adds layers to one of Cosign's tags, keeping all that are there. What is there already, with
+    /// the same signature, is not added again. Gives the digest of the manifest that has them.
+    /// Without any layer nothing is written.
+    ///
+    /// # Errors
+    /// When the registry does not take them, other writers keep removing them, or the tag holds
+    /// what is no manifest of Cosign's; nothing is lost then.
+    pub async fn add_cosign_layers(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        layers: &[Layer],
+        deadline: Deadline,
+    ) -> Result<Digest, FetchError> {
+        let Some(tag) = tag.of(subject) else {
+            let attempt = self.attempt(image, subject);
+            let (wanted, found) =
+                ("a digest that fits into a tag", subject.algorithm().to_string());
+            return Err(FetchError::new(attempt, FetchErrorKind::Malformed { wanted, found }));
+        };
+        let mut descriptors = Vec::new();
+        for layer in layers {
+            let bytes = Bytes::from(layer.bytes.clone());
+            let size = bytes.len() as u64;
+            let digest = self.push_blob(image, bytes, deadline).await?;
+            descriptors.push(Descriptor {
+                annotations: Some(layer.annotations.clone()),
+                ..Descriptor::new(&layer.media_type, digest, size)
+            });
+        }
+        self.add_descriptors(image, tag, descriptors, deadline).await
+    }
+
+    /// Adds the layers of a manifest, whose blobs are there, to one of Cosign's tags. Under a tag
+    /// that is not there the manifest itself is put, byte for byte.
+    pub(super) async fn join_cosign_tag(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        manifest: &Manifest,
+        deadline: Deadline,
+    ) -> Result<(), FetchError> {
+        let there = self.cosign_manifest(image, subject, tag, deadline).await?;
+        let Some(name) = tag.of(subject) else { return Ok(()) };
+        match (there, &manifest.content) {
+            (Some(there), _) if there.digest == manifest.digest => {}
+            (Some(_), ManifestContent::Image(content)) => {
+                self.add_descriptors(image, name, content.layers.clone(), deadline).await?;
+            }
+            _ => {
+                let bytes = manifest.bytes.clone();
+                self.push_tag(image, &name, &manifest.media_type, bytes, deadline).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_descriptors(
+        &self,
+        image: &ImageRef,
+        tag: String,
+        mut layers: Vec<Descriptor>,
+        deadline: Deadline,
+    ) -> Result<Digest, FetchError> {
+        let mut seen = HashSet::new();
+        layers.retain(|layer| seen.insert((layer.digest, signature(layer).to_owned())));
+        let layers = NewLayers { registry: self, image, tag, layers, deadline };
+        let current = self.merge(image, &layers, deadline).await?;
+        Ok(Digest::sha256(&current.answer.body))
+    }
+}
+
+impl Merging for NewLayers<'_> {
+    type Current = Current;
+
+    fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    async fn read(&self) -> Result<Current, FetchError> {
+        let Self { registry, image, tag, .. } = self;
+        let url = registry.url(image, &format!("manifests/{tag}"))?;
+        let answer = registry.send(image, get(url, MANIFEST_SIZE_MAX), self.deadline).await?;
+        Current::parse(answer)
+    }
+
+    fn answer<'c>(&self, current: &'c Current) -> &'c Answer {
+        &current.answer
+    }
+
+    fn holds(&self, current: &Current) -> bool {
+        self.missing(current).is_empty()
+    }
+
+    async fn with(&self, current: &Current, _: bool) -> Result<Wanted, FetchError> {
+        let mut layers = current.layers.clone();
+        for layer in self.missing(current) {
+            layers.push(serde_json::to_value(layer).expect("a descriptor is text and numbers"));
+        }
+        if layers.len() > DESCRIPTORS_MAX {
+            let kind = FetchErrorKind::TooMany { what: "signatures", max: DESCRIPTORS_MAX };
+            return Err(current.answer.error(kind));
+        }
+        let config = Bytes::from(configuration(&layers));
+        let size = config.len() as u64;
+        let digest = self.registry.push_blob(self.image, config, self.deadline).await?;
+        let mut manifest = current.rest.clone();
+        // Whoever wrote a configuration under another name, Docker's, reads it under that.
+        let named = manifest["config"]["mediaType"].as_str().unwrap_or(IMAGE_CONFIG).to_owned();
+        let config = Descriptor::new(named, digest, size);
+        manifest["config"] =
+            serde_json::to_value(config).expect("a descriptor is text and numbers");
+        manifest.insert("layers".to_owned(), Value::Array(layers));
+        let bytes = serde_json::to_vec(&manifest).expect("what was JSON is JSON");
+        if bytes.len() as u64 > MANIFEST_SIZE_MAX {
+            let (what, max) = ("a manifest of signatures", MANIFEST_SIZE_MAX);
+            let found = Some(bytes.len() as u64);
+            return Err(current.answer.error(FetchErrorKind::TooLarge { what, max, found }));
+        }
+        Ok(Wanted { media_type: current.media_type.clone(), bytes })
+    }
+}
+
+impl NewLayers<'_> {
+    fn missing(&self, current: &Current) -> Vec<&Descriptor> {
+        let is_there = |layer: &Descriptor| current.layers.iter().any(|there| same(there, layer));
+        self.layers.iter().filter(|layer| !is_there(layer)).collect()
+    }
+}
+
+/// Whether a layer is the same signature: the same content, and for a signature beside it the very
+/// same. An envelope holds its own.
+fn same(there: &Value, layer: &Descriptor) -> bool {
+    there["digest"].as_str() == Some(&layer.digest.to_string())
+        && there["annotations"][SIGNATURE].as_str().unwrap_or_default() == signature(layer)
+}
+
+fn signature(layer: &Descriptor) -> &str {
+    layer.annotations.as_ref().and_then(|all| all.get(SIGNATURE)).map_or("", String::as_str)
+}
+
+impl Current {
+    fn parse(answer: Answer) -> Result<Self, FetchError> {
+        if answer.status.as_u16() == 404 {
+            let rest = json!({
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "config": {"mediaType": IMAGE_CONFIG},
+            });
+            let Value::Object(rest) = rest else { unreachable!("an object was written") };
+            let media_type = OCI_MANIFEST.to_owned();
+            return Ok(Self { layers: Vec::new(), rest, media_type, answer });
+        }
+        let answer = answer.wanted(&[200])?;
+        let wanted = "a manifest of signatures";
+        // Read as every manifest is, so that nothing is added to what two readers read differently.
+        let manifest = Manifest::of(answer.clone(), None)?;
+        if !matches!(manifest.content, ManifestContent::Image(_)) {
+            return Err(answer.malformed(wanted, &manifest.media_type));
+        }
+        let mut rest: Map<String, Value> = serde_json::from_slice(&answer.body)
+            .map_err(|error| answer.malformed(wanted, error.to_string()))?;
+        let Some(Value::Array(layers)) = rest.remove("layers") else {
+            return Err(answer.malformed(wanted, "no layers"));
+        };
+        Ok(Self { layers, rest, media_type: manifest.media_type, answer })
+    }
+}
+
+/// The configuration of an image of these layers. Cosign, when it adds one of its own, finds the
+/// others by it: a layer that it does not list would be lost then. Layers are stored as they are,
+/// so that each is its own "uncompressed" content.
+fn configuration(layers: &[Value]) -> Vec<u8> {
+    let ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
+    let history: Vec<_> = layers.iter().map(|_| BTreeMap::from([("created", NO_TIME)])).collect();
+    let document = json!({
+        "architecture": "",
+        "created": NO_TIME,
+        "history": history,
+        "os": "",
+        "rootfs": {"type": "layers", "diff_ids": ids},
+        "config": {},
+    });
+    serde_json::to_vec(&document).expect("text and lists always serialise")
+}
