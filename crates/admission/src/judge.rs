@@ -4,13 +4,14 @@
 //! - What the API server will store is judged (`object`); `oldObject` only tells what is unchanged,
 //!   and what is unchanged was judged when it came, or runs already. So a finalizer can be removed,
 //!   a Deployment scaled and a status written while the registry is down, and an image changed on
-//!   an object that is being deleted is judged all the same.
+//!   an object that is being deleted is judged all the same. But only a policy that covered the
+//!   image in the old object has judged it: one that a new label brings it under has not.
 //! - No decision rests on owner references, annotations, the user or the verb: whoever may create a
 //!   Pod may write what he likes there.
 //! - All policies must be met. A warning never stands in for a refusal, nor a refusal for *could
 //!   not tell*.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,15 @@ use evidence::image::ImageRef;
 use evidence::{Digest, UnixTime};
 use futures::StreamExt;
 use policy::cluster_image_policy::{ImageNames, ImagePolicy, Mode, Object, Rule};
-use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use verify::{Artifact, Case, NonEmpty, Obstacle, ObstacleKind, Policy, Verdict};
 
 use crate::answer::{Answer, Patch};
 use crate::findings::{self, Finding, Level, NoMatch};
-use crate::images::{self, Place, UnreadableObject, Workload};
-use crate::review::{BadReview, Operation, Review};
+use crate::images::{Before, Place, UnreadableObject, Workload};
+use crate::memory::{Held, Memory, TIERS};
+use crate::review::{BadReview, Kind, Operation, Review};
 use crate::source::{Gathered, Images};
 
 /// Images of one review that are asked about at the same time.
@@ -50,14 +52,37 @@ pub struct Admission<I> {
     policies: Vec<ImagePolicy>,
     images: I,
     no_match: NoMatch,
+    memory: Memory,
+}
+
+/// Why a review gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// It is none, and its UID, by which it could be refused, cannot be read.
+    #[error("not an AdmissionReview")]
+    Bad(#[from] BadReview),
+    /// Others were still being read when it was due.
+    #[error("too many reviews are being read at once")]
+    Busy,
+    /// Reading it failed.
+    #[error("the review was lost while it was read")]
+    Lost,
 }
 
 /// The images of a review that have to be looked at.
 struct Subject {
     object: Object,
+    /// The object as it was, as far as it can vouch for anything.
+    old: Option<Object>,
     kind: String,
     workload: Option<Workload>,
-    places: Vec<Place>,
+    places: Vec<Seen>,
+}
+
+/// A place, and whether it named the same image before.
+struct Seen {
+    place: Place,
+    before: bool,
 }
 
 /// An object in which images cannot be found, as far as it could be read.
@@ -68,7 +93,7 @@ struct Unreadable {
 
 /// An image that a policy has to judge, with every place that names it.
 struct Suspect<'a> {
-    place: &'a Place,
+    seen: &'a Seen,
     image: ImageRef,
     policies: Vec<(&'a ImagePolicy, &'a Arc<Policy>)>,
 }
@@ -83,22 +108,23 @@ impl<I: Images> Admission<I> {
     /// Judges under these policies.
     #[must_use]
     pub fn new(policies: Vec<ImagePolicy>, images: I, no_match: NoMatch) -> Self {
-        Self { policies, images, no_match }
+        Self { policies, images, no_match, memory: Memory::new() }
     }
 
     /// Answers a review, at `deadline` at the latest. What is not known by then is not admitted
-    /// under a policy that is enforced.
+    /// under a policy that is enforced. `body` is given up as soon as it is read.
     ///
     /// # Errors
-    /// When not even the review's UID can be read; a review that is bad otherwise is refused.
+    /// When not even the review's UID can be read; a review that is bad otherwise is refused. And
+    /// when others are still being read at `deadline`.
     pub async fn answer(
         &self,
         webhook: Webhook,
-        body: &[u8],
+        body: impl AsRef<[u8]> + Send + 'static,
         now: UnixTime,
         deadline: Instant,
-    ) -> Result<Answer, BadReview> {
-        let review = match Review::parse(body) {
+    ) -> Result<Answer, Unanswered> {
+        let review = match self.read(body, deadline).await? {
             Ok(review) => review,
             Err(BadReview { uid: Some(uid), problem }) => {
                 return Ok(Answer::refuse(
@@ -106,13 +132,29 @@ impl<I: Images> Admission<I> {
                     &format!("the review cannot be judged: {problem}"),
                 ));
             }
-            Err(bad) => return Err(bad),
+            Err(bad) => return Err(Unanswered::Bad(bad)),
         };
         let answer = match webhook {
             Webhook::Mutate => self.mutate(&review, deadline).await,
             Webhook::Validate => self.validate(&review, now, deadline).await,
         };
         Ok(answer.about(&review))
+    }
+
+    /// Reads a review where that keeps nobody's socket waiting, a few at a time.
+    async fn read(
+        &self,
+        body: impl AsRef<[u8]> + Send + 'static,
+        deadline: Instant,
+    ) -> Result<Result<Review, BadReview>, Unanswered> {
+        let turn = timeout_at(deadline, self.memory.reading()).await;
+        let turn = turn.map_err(|_| Unanswered::Busy)?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let review = Review::parse(body.as_ref());
+            drop((body, turn));
+            review
+        });
+        reading.await.map_err(|_| Unanswered::Lost)
     }
 
     async fn validate(&self, review: &Review, now: UnixTime, deadline: Instant) -> Answer {
@@ -142,7 +184,8 @@ impl<I: Images> Admission<I> {
         if findings.iter().any(|finding| finding.level == Level::Refuse) {
             return Answer::admit(&review.uid, Vec::new());
         }
-        let tags = suspects.iter().filter(|suspect| suspect.image.digest().is_none());
+        // What runs already is not started anew because a label changed.
+        let tags = suspects.iter().filter(|it| !it.seen.before && it.image.digest().is_none());
         let tags: Vec<_> = tags.collect();
         let learnt = ask_each(tags.iter().map(|suspect| &suspect.image), |image| async move {
             self.resolve(&image, deadline).await
@@ -150,8 +193,9 @@ impl<I: Images> Admission<I> {
         .await;
         let patches = tags.iter().filter_map(|suspect| {
             let digest = learnt.get(&suspect.image)?.as_ref().ok()?;
-            let image = findings::pinned(&suspect.place.image, &suspect.image, digest);
-            Some(Patch { pointer: suspect.place.pointer.clone(), image })
+            let place = &suspect.seen.place;
+            let image = findings::pinned(&place.image, &suspect.image, digest);
+            Some(Patch { pointer: place.pointer.clone(), image })
         });
         Answer::admit(&review.uid, patches.collect())
     }
@@ -164,31 +208,28 @@ impl<I: Images> Admission<I> {
         // The parser has made sure that what is created or updated is there.
         let Some(content) = &review.object else { return Ok(None) };
         let workload = Workload::of(&review.kind);
-        let (group, resource) = match workload {
-            Some(workload) => (workload.group(), workload.resource()),
-            None => (review.kind.group.as_str(), ""),
+        let object = |labels| object_of(&review.kind, workload, labels);
+        let unreadable = |object, error: &UnreadableObject| {
+            Box::new(Unreadable { object, error: error.clone() })
         };
-        let object = Object {
-            group: group.to_owned(),
-            version: review.kind.version.clone(),
-            resource: resource.to_owned(),
-            labels: labels(content)
-                .map_err(|error| Box::new(Unreadable { object: None, error }))?,
-        };
-        let places = match images::places(workload, content) {
+        let labels = content.labels.as_ref().map_err(|error| unreadable(None, error))?;
+        let object_now = object(labels.clone());
+        let places = match &content.places {
             Ok(places) => places,
-            Err(error) => return Err(Box::new(Unreadable { object: Some(object), error })),
+            Err(error) => return Err(unreadable(Some(object_now), error)),
         };
         // An old object that cannot be read vouches for nothing.
-        let old = review.old_object.as_ref().and_then(|old| images::places(workload, old).ok());
-        let places = match (review.operation, old) {
-            (Operation::Update, Some(old)) => images::changed(places, &old),
-            _ => places,
-        };
-        if places.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Subject { object, kind: review.kind.kind.clone(), workload, places }))
+        let old = review.old_object.as_ref().filter(|_| review.operation == Operation::Update);
+        let old = old.and_then(|old| Some((old.labels.as_ref().ok()?, old.places.as_ref().ok()?)));
+        let before = Before::of(old.map(|(_, places)| places.as_slice()).unwrap_or_default());
+        let seen = |place: &Place| Seen { place: place.clone(), before: before.held(place) };
+        Ok(Some(Subject {
+            object: object_now,
+            old: old.map(|(labels, _)| object(labels.clone())),
+            kind: review.kind.kind.clone(),
+            workload,
+            places: places.iter().map(seen).collect(),
+        }))
     }
 
     /// The strictest consequence among the policies that an object can fall under; of all of them,
@@ -199,33 +240,46 @@ impl<I: Images> Admission<I> {
         strictest(selecting.map(ImagePolicy::mode))
     }
 
+    /// The same for a place that could not be looked at closer: the policies that could have looked
+    /// at it in the old object had their say.
+    fn strictest_about(&self, subject: &Subject, seen: &Seen) -> Option<Mode> {
+        let old = subject.old.as_ref().filter(|_| seen.before);
+        let selecting =
+            self.policies.iter().filter(|policy| policy.selects(&subject.object) && old.is_none());
+        strictest(selecting.map(ImagePolicy::mode))
+    }
+
     /// Everything that can be said without asking anybody, and what then remains to be asked.
     fn sift<'a>(&'a self, subject: &'a Subject) -> (Vec<Suspect<'a>>, Vec<Finding>) {
         let mut suspects = Vec::new();
         let mut found = Vec::new();
-        let strictest = self.strictest(Some(&subject.object));
-        for place in &subject.places {
+        for seen in &subject.places {
+            let place = &seen.place;
             if !place.known {
-                let kind = &subject.kind;
-                found.extend(strictest.map(|it| findings::of_unknown_place(place, kind, it)));
+                let (mode, kind) = (self.strictest_about(subject, seen), &subject.kind);
+                found.extend(mode.map(|mode| findings::of_unknown_place(place, kind, mode)));
                 continue;
             }
             // Which policies would cover it cannot be told of a name that cannot be read.
             let image: ImageRef = match place.image.parse() {
                 Ok(image) => image,
                 Err(error) => {
-                    found.extend(strictest.map(|it| findings::of_bad_name(place, it, &error)));
+                    let mode = self.strictest_about(subject, seen);
+                    found.extend(mode.map(|mode| findings::of_bad_name(place, mode, &error)));
                     continue;
                 }
             };
             let names = ImageNames::of(&image);
-            let rules = self.policies.iter().filter_map(|policy| {
-                policy.rule(&names, &subject.object).map(|rule| (policy, rule))
-            });
+            let old = subject.old.as_ref().filter(|_| seen.before);
+            let judged_before = |_: &&ImagePolicy| old.is_some();
             let mut covered = false;
             let mut policies = Vec::new();
-            for (policy, rule) in rules {
+            for policy in &self.policies {
+                let Some(rule) = policy.rule(&names, &subject.object) else { continue };
                 covered = true;
+                if judged_before(&policy) {
+                    continue;
+                }
                 match rule {
                     Rule::Pass { .. } => {}
                     Rule::Fail(reasons) => {
@@ -236,11 +290,13 @@ impl<I: Images> Admission<I> {
                     Rule::Judge(judge) => policies.push((policy, judge)),
                 }
             }
-            if !covered {
+            // That no policy covers it is news only if one did before.
+            let is_news = old.is_none();
+            if !covered && is_news {
                 found.extend(findings::of_no_match(place, self.no_match));
             }
             if !policies.is_empty() {
-                suspects.push(Suspect { place, image, policies });
+                suspects.push(Suspect { seen, image, policies });
             }
         }
         (suspects, found)
@@ -261,14 +317,15 @@ impl<I: Images> Admission<I> {
                 }
             }
         }
+        let one_large = &Semaphore::new(1);
         let learnt = ask_each(suspects.iter().map(|suspect| &suspect.image), |image| {
             let policies: Vec<_> = wanted[&image].iter().map(|policy| Arc::clone(policy)).collect();
             async move {
                 match image.digest() {
                     Some(digest) => {
-                        let digest = *digest;
-                        let verdicts = self.verdicts(&image, digest, policies, now, deadline);
-                        Learnt::Verdicts(verdicts.await)
+                        let asked =
+                            Asked { image: &image, digest: *digest, policies, now, deadline };
+                        Learnt::Verdicts(self.verdicts(asked, one_large).await)
                     }
                     None => Learnt::Digest(self.resolve(&image, deadline).await),
                 }
@@ -283,7 +340,12 @@ impl<I: Images> Admission<I> {
                         let unasked = unknown(ObstacleKind::Internal, "the verdict", "was lost");
                         let verdict = verdicts.get(policy.name()).unwrap_or(&unasked);
                         let (name, mode) = (policy.name(), policy.mode());
-                        found.extend(findings::of_verdict(suspect.place, name, mode, verdict));
+                        found.extend(findings::of_verdict(
+                            &suspect.seen.place,
+                            name,
+                            mode,
+                            verdict,
+                        ));
                     }
                 }
                 // Every suspect was asked about; were it not so, this still refuses.
@@ -301,42 +363,97 @@ impl<I: Images> Admission<I> {
         timeout_at(deadline, self.images.resolve(image, early(deadline))).await.map_err(late)?
     }
 
-    /// The verdict of each policy, by its name.
-    async fn verdicts(
-        &self,
-        image: &ImageRef,
-        digest: Digest,
-        policies: Vec<Arc<Policy>>,
-        now: UnixTime,
-        deadline: Instant,
-    ) -> HashMap<String, Verdict> {
-        let names: Vec<_> = policies.iter().map(|policy| policy.name.clone()).collect();
-        let gathering = self.images.evidence(image, early(deadline));
-        let gathered = match timeout_at(deadline, gathering).await {
-            Ok(gathered) => gathered,
-            Err(_) => {
-                let what = format!("evidence about {image}");
-                let obstacles = vec![obstacle(ObstacleKind::TimedOut, &what, "")];
-                Gathered { pieces: Vec::new(), obstacles }
+    /// The verdict of each policy, by its name: under a little evidence, and under more of it only
+    /// where there is more and the little was not enough.
+    async fn verdicts(&self, asked: Asked<'_>, one_large: &Semaphore) -> HashMap<String, Verdict> {
+        let what = format!("evidence about {}", asked.image);
+        let mut verdicts = HashMap::new();
+        for (number, tier) in TIERS.iter().enumerate() {
+            let is_last = number + 1 == TIERS.len();
+            let room = async {
+                // One review must not take all the room that there is for the largest.
+                let own = if is_last { one_large.acquire().await.ok() } else { None };
+                (own, self.memory.room(number).await)
+            };
+            let Ok((_own, room)) = timeout_at(early(asked.deadline), room).await else {
+                return asked.all(&unknown(ObstacleKind::Busy, &what, tier.why_busy));
+            };
+            let gathering = self.images.evidence(asked.image, tier.size, early(asked.deadline));
+            let gathered = match timeout_at(asked.deadline, gathering).await {
+                Ok(gathered) => gathered,
+                Err(_) => Gathered {
+                    obstacles: vec![obstacle(ObstacleKind::TimedOut, &what, "")],
+                    ..Gathered::default()
+                },
+            };
+            let left_out = gathered.left_out;
+            verdicts = self.judge_evidence(&asked, gathered, room).await;
+            let enough = verdicts.values().all(|verdict| matches!(verdict, Verdict::Admit(_)));
+            if enough || !left_out {
+                break;
             }
+        }
+        verdicts
+    }
+
+    async fn judge_evidence(
+        &self,
+        asked: &Asked<'_>,
+        gathered: Gathered,
+        room: Held,
+    ) -> HashMap<String, Verdict> {
+        let (image, digest, now, deadline) = (asked.image, asked.digest, asked.now, asked.deadline);
+        let what = format!("the judgement of {image}");
+        let Ok(turn) = timeout_at(deadline, self.memory.judging()).await else {
+            return asked.all(&unknown(ObstacleKind::Busy, &what, ""));
         };
+        let policies = asked.policies.clone();
         // Cryptography takes milliseconds, which other requests' sockets need not wait for.
         let judged = tokio::task::spawn_blocking(move || {
             let artifact = Artifact::from_digest(digest);
             let (pieces, obstacles) = (&gathered.pieces, &gathered.obstacles);
             let case = Case { artifact: &artifact, pieces, obstacles };
             let verdict = |policy: Arc<Policy>| (policy.name.clone(), policy.judge(&case, now));
-            policies.into_iter().map(verdict).collect::<HashMap<_, _>>()
+            let verdicts = policies.into_iter().map(verdict).collect::<HashMap<_, _>>();
+            drop((gathered, room, turn));
+            verdicts
         });
-        let what = format!("the judgement of {image}");
-        let failed = match timeout_at(deadline, judged).await {
-            Ok(Ok(verdicts)) => return verdicts,
+        match timeout_at(deadline, judged).await {
+            Ok(Ok(verdicts)) => verdicts,
             // A panic in the judge is nobody's signature.
-            Ok(Err(_)) => unknown(ObstacleKind::Internal, &what, "failed"),
-            Err(_) => unknown(ObstacleKind::TimedOut, &what, ""),
-        };
-        names.into_iter().map(|name| (name, failed.clone())).collect()
+            Ok(Err(_)) => asked.all(&unknown(ObstacleKind::Internal, &what, "failed")),
+            Err(_) => asked.all(&unknown(ObstacleKind::TimedOut, &what, "")),
+        }
     }
+}
+
+/// What is asked about one image.
+struct Asked<'a> {
+    image: &'a ImageRef,
+    digest: Digest,
+    policies: Vec<Arc<Policy>>,
+    now: UnixTime,
+    deadline: Instant,
+}
+
+impl Asked<'_> {
+    /// The same verdict of every policy.
+    fn all(&self, verdict: &Verdict) -> HashMap<String, Verdict> {
+        self.policies.iter().map(|policy| (policy.name.clone(), verdict.clone())).collect()
+    }
+}
+
+fn object_of(
+    kind: &Kind,
+    workload: Option<Workload>,
+    labels: std::collections::BTreeMap<String, String>,
+) -> Object {
+    let (group, resource) = match workload {
+        Some(workload) => (workload.group(), workload.resource()),
+        None => (kind.group.as_str(), ""),
+    };
+    let (group, resource) = (group.to_owned(), resource.to_owned());
+    Object { group, version: kind.version.clone(), resource, labels }
 }
 
 /// What becomes of a tag that a policy covers: it is refused, in a Pod as in a template, and the
@@ -346,7 +463,7 @@ fn refuse_tag(suspect: &Suspect<'_>, resolved: &Result<Digest, Obstacle>) -> Fin
     let names: Vec<_> = suspect.policies.iter().map(|(policy, _)| policy.name()).collect();
     let mode = strictest(suspect.policies.iter().map(|(policy, _)| policy.mode()));
     let mode = mode.unwrap_or(Mode::Enforce);
-    findings::of_tag(suspect.place, &suspect.image, &names, mode, resolved)
+    findings::of_tag(&suspect.seen.place, &suspect.image, &names, mode, resolved)
 }
 
 fn strictest(modes: impl Iterator<Item = Mode>) -> Option<Mode> {
@@ -375,31 +492,6 @@ async fn ask_each<'a, T, F: Future<Output = T>>(
 /// When looking has to stop, so that what was found can still be judged.
 fn early(deadline: Instant) -> Instant {
     deadline.checked_sub(JUDGING_TIME).unwrap_or(deadline)
-}
-
-/// The object's own labels.
-fn labels(object: &Map<String, Value>) -> Result<BTreeMap<String, String>, UnreadableObject> {
-    let wrong = |pointer: &str, wanted, found: &Value| UnreadableObject::WrongType {
-        pointer: pointer.to_owned(),
-        wanted,
-        found: crate::review::type_name(found),
-    };
-    let field = |from: &Value, name: &str, pointer: &str| match from.get(name) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(map)) => Ok(map.clone()),
-        Some(other) => Err(wrong(pointer, "a map", other)),
-    };
-    let metadata = match object.get("metadata") {
-        None | Some(Value::Null) => return Ok(BTreeMap::new()),
-        Some(metadata @ Value::Object(_)) => metadata,
-        Some(other) => return Err(wrong("/metadata", "a map", other)),
-    };
-    let labels = field(metadata, "labels", "/metadata/labels")?;
-    let label = |(key, value)| match value {
-        Value::String(text) => Ok((key, text)),
-        other => Err(wrong("/metadata/labels", "text", &other)),
-    };
-    labels.into_iter().map(label).collect()
 }
 
 fn obstacle(kind: ObstacleKind, what: &str, detail: &str) -> Obstacle {

@@ -8,12 +8,16 @@
 pub mod answer;
 mod findings;
 pub mod images;
+mod json;
 pub mod judge;
+mod memory;
+pub mod object;
 pub mod review;
 pub mod source;
 
 pub use answer::{Answer, Patch};
 pub use findings::NoMatch;
-pub use judge::{Admission, Webhook};
+pub use judge::{Admission, Unanswered, Webhook};
+pub use memory::EVIDENCE_SIZE_MAX;
 pub use review::{BadReview, Review};
 pub use source::{Gathered, Images};

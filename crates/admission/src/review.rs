@@ -1,9 +1,15 @@
 //! What the API server asks: `AdmissionReview` of `admission.k8s.io/v1`.
 //!
-//! Only what a decision needs is read, and that strictly: a field that is missing or of another
-//! type refuses the review. Fields not read may be anything, because Kubernetes adds some.
+//! Only what a decision needs is read, and that strictly: a field that is missing, of another type
+//! or there twice refuses the review. Fields not read may be anything, because Kubernetes adds some.
+//! Nothing is built of what is not read: whoever may create a Pod chooses most of what is in here.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::images::Workload;
+use crate::json::{is_map, is_text, read, type_name};
+use crate::object::Content;
 
 /// Longest review read, in bytes: two objects of the API server's own limit of 3 MiB a request
 /// (`maxRequestBodyBytes`), and room for the rest.
@@ -31,9 +37,9 @@ pub struct Review {
     /// The object's name; empty while it is still to be generated.
     pub name: String,
     /// The object as it will be stored, unless something is deleted or connected to.
-    pub object: Option<Map<String, Value>>,
-    /// The object as it is stored, if it is.
-    pub old_object: Option<Map<String, Value>>,
+    pub object: Option<Content>,
+    /// The object as it is stored, if it is one of the same kind.
+    pub old_object: Option<Content>,
 }
 
 /// What is being done with an object.
@@ -79,7 +85,7 @@ pub enum ReviewProblem {
         /// Length in bytes.
         found: usize,
     },
-    /// Not JSON, or nested deeper than 128.
+    /// Not JSON.
     #[error("the review is not JSON (line {line}, column {column})")]
     NotJson {
         /// Line, counted from 1.
@@ -102,6 +108,12 @@ pub enum ReviewProblem {
         wanted: &'static str,
         /// The type found.
         found: &'static str,
+    },
+    /// A map in which a field that is read stands twice: readers would disagree on which one counts.
+    #[error("{field} has a field twice")]
+    Twice {
+        /// The map.
+        field: &'static str,
     },
     /// A text longer than any that Kubernetes writes there.
     #[error("{field} is longer than {TEXT_SIZE_MAX} bytes")]
@@ -127,6 +139,61 @@ pub enum ReviewProblem {
     },
 }
 
+/// The fields that are read, as they stand in the text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewJson<'a> {
+    #[serde(borrow)]
+    api_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestJson<'a> {
+    #[serde(borrow)]
+    uid: Option<&'a RawValue>,
+    #[serde(borrow)]
+    operation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sub_resource: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    old_object: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct KindJson<'a> {
+    #[serde(borrow)]
+    group: Option<&'a RawValue>,
+    #[serde(borrow)]
+    version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+}
+
+/// What every object begins with.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ObjectJson<'a> {
+    #[serde(borrow)]
+    api_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+}
+
 impl Review {
     /// Parses a review.
     ///
@@ -137,24 +204,22 @@ impl Review {
         if body.len() > REVIEW_SIZE_MAX {
             return Err(unread(ReviewProblem::TooLarge { found: body.len() }));
         }
-        let review: Value = serde_json::from_slice(body).map_err(|error| {
+        let review: &RawValue = evidence::json::read(body).map_err(|error| {
             unread(ReviewProblem::NotJson { line: error.line(), column: error.column() })
         })?;
-        let Value::Object(mut review) = review else {
-            return Err(unread(wrong_type("the review", "a map", &review)));
-        };
-        let mut request = map(&mut review, "request", "request")
-            .and_then(|it| it.ok_or(ReviewProblem::Missing { field: "request" }))
-            .map_err(unread)?;
-        let uid = required(&request, "uid", "request.uid").map_err(unread)?;
+        let review: ReviewJson<'_> = map(review, "the review").map_err(unread)?;
+        let request = review.request.ok_or(ReviewProblem::Missing { field: "request" });
+        let request: RequestJson<'_> =
+            request.and_then(|request| map(request, "request")).map_err(unread)?;
+        let uid = required(request.uid, "request.uid").map_err(unread)?;
         let known = |problem| BadReview { uid: Some(uid.clone()), problem };
-        check_head(&review).map_err(known)?;
-        Self::from_request(uid.clone(), &mut request).map_err(known)
+        review.check_head().map_err(known)?;
+        Self::from_request(uid.clone(), &request).map_err(known)
     }
 
-    fn from_request(uid: String, request: &mut Map<String, Value>) -> Result<Self, ReviewProblem> {
+    fn from_request(uid: String, request: &RequestJson<'_>) -> Result<Self, ReviewProblem> {
         let field = "request.operation";
-        let operation = match required(request, "operation", field)?.as_str() {
+        let operation = match required(request.operation, field)?.as_str() {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
             "DELETE" => Operation::Delete,
@@ -164,26 +229,45 @@ impl Review {
                 return Err(ReviewProblem::Unknown { field, wanted, found });
             }
         };
-        let of_kind = map(request, "kind", "request.kind")?;
-        let of_kind = of_kind.ok_or(ReviewProblem::Missing { field: "request.kind" })?;
+        let field = "request.kind";
+        let of_kind = request.kind.ok_or(ReviewProblem::Missing { field })?;
+        let of_kind: KindJson<'_> = map(of_kind, field)?;
         let kind = Kind {
-            group: optional(&of_kind, "group", "request.kind.group")?,
-            version: required(&of_kind, "version", "request.kind.version")?,
-            kind: required(&of_kind, "kind", "request.kind.kind")?,
+            group: optional(of_kind.group, "request.kind.group")?,
+            version: required(of_kind.version, "request.kind.version")?,
+            kind: required(of_kind.kind, "request.kind.kind")?,
         };
-        let subresource = optional(request, "subResource", "request.subResource")?;
-        let namespace = optional(request, "namespace", "request.namespace")?;
-        let name = optional(request, "name", "request.name")?;
-        let object = map(request, "object", "request.object")?;
-        let old_object = map(request, "oldObject", "request.oldObject")?;
-        if object.is_none() && matches!(operation, Operation::Create | Operation::Update) {
-            return Err(ReviewProblem::Missing { field: "request.object" });
-        }
-        if let Some(object) = &object {
-            kind.check(object)?;
-        }
+        let subresource = optional(request.sub_resource, "request.subResource")?;
         let subresource = Some(subresource).filter(|it| !it.is_empty());
+        let namespace = optional(request.namespace, "request.namespace")?;
+        let name = optional(request.name, "request.name")?;
+        let stores = matches!(operation, Operation::Create | Operation::Update);
+        let object = match request.object {
+            None if stores => return Err(ReviewProblem::Missing { field: "request.object" }),
+            None => None,
+            Some(object) => Some(kind.read(object)?),
+        };
+        let old_object = match request.old_object {
+            None => None,
+            Some(old) if !is_map(old) => return Err(wrong_type("request.oldObject", "a map", old)),
+            // One of another kind, or that is ambiguous, vouches for nothing.
+            Some(old) => kind.read(old).ok(),
+        };
         Ok(Self { uid, operation, kind, subresource, namespace, name, object, old_object })
+    }
+}
+
+impl ReviewJson<'_> {
+    fn check_head(&self) -> Result<(), ReviewProblem> {
+        for (name, value, wanted) in
+            [("apiVersion", self.api_version, API_VERSION), ("kind", self.kind, "AdmissionReview")]
+        {
+            let found = required(value, name)?;
+            if found != wanted {
+                return Err(ReviewProblem::Unknown { field: name, wanted, found: cut(&found) });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -196,83 +280,51 @@ impl Kind {
         }
     }
 
-    /// The API server takes the kind from the object, so they agree; were it otherwise, we would
-    /// look for images in the wrong places.
-    fn check(&self, object: &Map<String, Value>) -> Result<(), ReviewProblem> {
+    /// Reads an object of this kind. The API server takes the kind from the object, so they agree;
+    /// were it otherwise, we would look for images in the wrong places.
+    fn read(&self, object: &RawValue) -> Result<Content, ReviewProblem> {
+        let ObjectJson { api_version, kind, metadata } = map(object, "request.object")?;
         let field = "request.object.kind";
-        if required(object, "kind", field)? != self.kind {
+        if required(kind, field)? != self.kind {
             return Err(ReviewProblem::Contradiction { field });
         }
         let field = "request.object.apiVersion";
-        if required(object, "apiVersion", field)? != self.api_version() {
+        if required(api_version, field)? != self.api_version() {
             return Err(ReviewProblem::Contradiction { field });
         }
-        Ok(())
+        Ok(Content::read(Workload::of(self), object, metadata))
     }
 }
 
-fn check_head(review: &Map<String, Value>) -> Result<(), ReviewProblem> {
-    for (name, wanted) in [("apiVersion", API_VERSION), ("kind", "AdmissionReview")] {
-        let found = required(review, name, name)?;
-        if found != wanted {
-            return Err(ReviewProblem::Unknown { field: name, wanted, found: cut(&found) });
-        }
-    }
-    Ok(())
-}
-
-/// Takes a map out; `None` if absent or null.
-fn map(
-    from: &mut Map<String, Value>,
-    name: &str,
+/// The fields of a map that are read.
+fn map<'a, T: Deserialize<'a>>(
+    value: &'a RawValue,
     field: &'static str,
-) -> Result<Option<Map<String, Value>>, ReviewProblem> {
-    match from.get_mut(name).map(Value::take) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(map)) => Ok(Some(map)),
-        Some(other) => Err(wrong_type(field, "a map", &other)),
+) -> Result<T, ReviewProblem> {
+    if !is_map(value) {
+        return Err(wrong_type(field, "a map", value));
     }
+    // It is JSON, and its fields are taken as they stand: only their number can be wrong.
+    read(value).map_err(|_| ReviewProblem::Twice { field })
 }
 
 /// Text; empty if absent or null.
-fn optional(
-    from: &Map<String, Value>,
-    name: &str,
-    field: &'static str,
-) -> Result<String, ReviewProblem> {
-    match from.get(name) {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) if text.len() > TEXT_SIZE_MAX => {
-            Err(ReviewProblem::TooLong { field })
-        }
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(wrong_type(field, "text", other)),
+fn optional(value: Option<&RawValue>, field: &'static str) -> Result<String, ReviewProblem> {
+    let Some(value) = value else { return Ok(String::new()) };
+    if !is_text(value) {
+        return Err(wrong_type(field, "text", value));
     }
+    let text: String = read(value).map_err(|_| wrong_type(field, "text", value))?;
+    if text.len() > TEXT_SIZE_MAX { Err(ReviewProblem::TooLong { field }) } else { Ok(text) }
 }
 
-fn required(
-    from: &Map<String, Value>,
-    name: &str,
-    field: &'static str,
-) -> Result<String, ReviewProblem> {
-    let text = optional(from, name, field)?;
+fn required(value: Option<&RawValue>, field: &'static str) -> Result<String, ReviewProblem> {
+    let text = optional(value, field)?;
     if text.is_empty() { Err(ReviewProblem::Missing { field }) } else { Ok(text) }
 }
 
-fn wrong_type(field: &'static str, wanted: &'static str, found: &Value) -> ReviewProblem {
+fn wrong_type(field: &'static str, wanted: &'static str, found: &RawValue) -> ReviewProblem {
     ReviewProblem::WrongType { field, wanted, found: type_name(found) }
-}
-
-/// What a JSON value is called in messages.
-pub(crate) fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a Boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
-    }
 }
 
 /// At most 64 characters, control characters escaped.

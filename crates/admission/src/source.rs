@@ -14,6 +14,9 @@ pub struct Gathered {
     pub pieces: Vec<Piece>,
     /// What kept other evidence from being seen. Empty only if everything there is was seen.
     pub obstacles: Vec<Obstacle>,
+    /// Whether something that is there would have been fetched, had there been more room. It is
+    /// among the obstacles.
+    pub left_out: bool,
 }
 
 /// A registry, as far as admission needs one.
@@ -29,10 +32,11 @@ pub trait Images: Send + Sync {
         deadline: Instant,
     ) -> impl Future<Output = Result<Digest, Obstacle>> + Send;
 
-    /// All evidence about an image, which has a digest.
+    /// All evidence about an image, which has a digest, as far as `size_max` bytes of it.
     fn evidence(
         &self,
         image: &ImageRef,
+        size_max: u64,
         deadline: Instant,
     ) -> impl Future<Output = Gathered> + Send;
 }

@@ -94,6 +94,8 @@ pub enum ObstacleKind {
     Unsupported,
     /// A trust root that is expired or unusable.
     TrustRoot,
+    /// Too much is being looked at here at once.
+    Busy,
     /// An internal failure.
     Internal,
 }
@@ -113,6 +115,7 @@ impl std::fmt::Display for ObstacleKind {
             Self::NotFound => "not found",
             Self::Unsupported => "not supported",
             Self::TrustRoot => "the trust root cannot be used",
+            Self::Busy => "too much is being looked at here at once",
             Self::Internal => "internal failure",
         })
     }

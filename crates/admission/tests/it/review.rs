@@ -1,7 +1,9 @@
 //! Reviews: read strictly, bounded; every field in turn absent, null, empty, of another type,
 //! oversize.
 
+use admission::images::UnreadableObject;
 use admission::judge::Webhook;
+use admission::object::LABELS_MAX;
 use admission::review::{BadReview, Operation, REVIEW_SIZE_MAX, Review, ReviewProblem};
 use serde_json::{Value, json};
 
@@ -54,13 +56,91 @@ fn refuses_what_is_not_a_review() {
         assert_eq!(uid, None);
         assert!(matches!(problem, ReviewProblem::WrongType { field: "the review", .. }), "{body}");
     }
+}
+
+/// What is in an object is the judge's matter: he knows whether any policy asks for it.
+#[test]
+fn an_object_that_cannot_be_read_is_still_one_of_a_review() {
     let mut deep = json!("a");
     for _ in 0..200 {
         deep = json!([deep]);
     }
     let mut review = full();
-    review["request"]["object"]["spec"] = deep;
-    assert!(matches!(parse(&review).unwrap_err().problem, ReviewProblem::NotJson { .. }));
+    review["request"]["object"]["spec"] = deep.clone();
+    let object = parse(&review).unwrap().object.unwrap();
+    assert!(matches!(object.places, Err(UnreadableObject::WrongType { .. })));
+    review["request"]["object"]["spec"] = json!({"x": deep});
+    let object = parse(&review).unwrap().object.unwrap();
+    assert!(matches!(object.places, Err(UnreadableObject::Malformed { .. })));
+    // Elsewhere it is nobody's matter.
+    let mut review = full();
+    review["request"]["userInfo"] = deep;
+    assert!(parse(&review).is_ok());
+}
+
+#[test]
+fn labels_are_read_within_bounds() {
+    let labels = |labels: &str| {
+        let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": "HERE"}});
+        let review = review("CREATE", &object, None).to_string().replace("\"HERE\"", labels);
+        Review::parse(review.as_bytes()).unwrap().object.unwrap().labels
+    };
+    let many = |count: usize| {
+        let pairs: Vec<_> = (0..count).map(|number| format!(r#""l{number}":"v""#)).collect();
+        format!("{{{}}}", pairs.join(","))
+    };
+    assert_eq!(labels("null").unwrap().len(), 0);
+    assert_eq!(labels(r#"{"a":"b"}"#).unwrap(), [("a".into(), "b".into())].into());
+    assert_eq!(labels(&many(LABELS_MAX)).unwrap().len(), LABELS_MAX);
+    let too_many = UnreadableObject::TooManyLabels { max: LABELS_MAX };
+    assert_eq!(labels(&many(LABELS_MAX + 1)), Err(too_many.clone()));
+    assert_eq!(labels(&format!(r#"{{"a":"{}"}}"#, "b".repeat(2000))), Err(too_many));
+    for twice in [r#"{"a":"b","a":"c"}"#, r#"{"a":"b","\u0061":"b"}"#] {
+        assert!(matches!(labels(twice), Err(UnreadableObject::Twice { .. })), "{twice}");
+    }
+    for wrong in ["[]", "5", r#"{"a":5}"#, r#"{"a":null}"#, r#"{"a":{}}"#] {
+        assert!(matches!(labels(wrong), Err(UnreadableObject::WrongType { .. })), "{wrong}");
+    }
+}
+
+/// Readers disagree on which of two counts.
+#[test]
+fn a_field_that_stands_twice_is_refused() {
+    const REVIEW: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
+        "uid":"u","operation":"UPDATE","kind":{"group":"","kind":"Pod","version":"v1"},
+        "object":{"apiVersion":"v1","kind":"Pod","metadata":{}},
+        "oldObject":{"kind":"Pod","apiVersion":"v1"}}}"#;
+    assert!(Review::parse(REVIEW.as_bytes()).unwrap().old_object.is_some());
+    let with = |part: &str, more: &str| {
+        assert!(REVIEW.contains(part), "{part}");
+        Review::parse(REVIEW.replacen(part, &format!("{part}{more}"), 1).as_bytes())
+    };
+    for (field, part, more) in [
+        ("the review", r#""AdmissionReview","#, r#""kind":"AdmissionReview","#),
+        ("the review", r#""AdmissionReview","#, r#""request":{"uid":"v"},"#),
+        ("request", r#""uid":"u","#, r#""uid":"v","#),
+        ("request", r#""uid":"u","#, r#""operation":"DELETE","#),
+        ("request", r#""uid":"u","#, r#""\u006fbject":{},"#),
+        ("request.kind", r#""group":"","#, r#""kind":"Job","#),
+        ("request.object", r#"{"apiVersion":"v1","#, r#""apiVersion":"v1","#),
+        ("request.object", r#"{"apiVersion":"v1","#, r#""metadata":{"labels":{}},"#),
+    ] {
+        let problem = with(part, more).unwrap_err().problem;
+        assert_eq!(problem, ReviewProblem::Twice { field }, "{more}");
+    }
+    // An old object that does vouches for nothing.
+    let twice = with(r#""oldObject":{"#, r#""kind":"Pod","#);
+    assert_eq!(twice.unwrap().old_object, None);
+}
+
+/// The API server sends both in one version. Were it otherwise, its images would be in other places.
+#[test]
+fn an_old_object_of_another_kind_is_none() {
+    for (field, other) in [("kind", "Job"), ("apiVersion", "v2")] {
+        let mut review = full();
+        review["request"]["oldObject"][field] = json!(other);
+        assert_eq!(parse(&review).unwrap().old_object, None);
+    }
 }
 
 /// The path to every field that is read, and whether a review without it is still one.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use admission::judge::Webhook;
-use admission::{Admission, Answer, BadReview, Gathered, Images, NoMatch};
+use admission::{Admission, Answer, BadReview, Gathered, Images, NoMatch, Unanswered};
 use evidence::image::ImageRef;
 use evidence::{Digest, Evidence, UnixTime};
 use policy::cluster_image_policy::{lower, parse};
@@ -17,6 +17,9 @@ use testkit::{Scene, clock};
 use tokio::time::Instant;
 use verify::{Obstacle, ObstacleKind, Piece, TrustRoot};
 
+/// Evidence up to this size is asked for first.
+const SMALL: u64 = 32 << 10;
+
 /// What a registry holds and how it behaves. A manifest is a text; its digest is its image's.
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -24,11 +27,13 @@ pub(crate) struct Registry {
     tags: Mutex<HashMap<String, Result<Digest, Obstacle>>>,
     /// Evidence by digest.
     evidence: Mutex<HashMap<Digest, Gathered>>,
+    /// How large that is, where that matters.
+    sizes: Mutex<HashMap<Digest, u64>>,
     calls: Mutex<Vec<String>>,
     /// Never answers.
     silent: Mutex<bool>,
-    /// Answers when it must.
-    slow: Mutex<bool>,
+    /// From which size on it takes all the time that it is given for evidence.
+    slow: Mutex<Option<u64>>,
 }
 
 #[derive(Clone)]
@@ -55,19 +60,26 @@ impl Images for Port {
     fn evidence(
         &self,
         image: &ImageRef,
+        size_max: u64,
         deadline: Instant,
     ) -> impl Future<Output = Gathered> + Send {
         let registry = Arc::clone(&self.0);
         let image = image.clone();
         async move {
-            registry.calls.lock().unwrap().push(format!("evidence {image}"));
+            let more = if size_max > SMALL { format!(" up to {size_max}") } else { String::new() };
+            registry.calls.lock().unwrap().push(format!("evidence {image}{more}"));
             if *registry.silent.lock().unwrap() {
                 pending::<()>().await;
             }
-            if *registry.slow.lock().unwrap() {
+            let slow = *registry.slow.lock().unwrap();
+            if slow.is_some_and(|slow| size_max >= slow) {
                 tokio::time::sleep_until(deadline).await;
             }
             let digest = image.digest().expect("evidence is asked for by digest only");
+            if registry.sizes.lock().unwrap().get(digest).is_some_and(|size| *size > size_max) {
+                let obstacles = vec![obstacle(ObstacleKind::TooLarge, "further evidence")];
+                return Gathered { obstacles, left_out: true, ..Gathered::default() };
+            }
             registry.evidence.lock().unwrap().get(digest).cloned().unwrap_or_default()
         }
     }
@@ -116,6 +128,11 @@ impl World {
         self.with_evidence(found_beside, |gathered| gathered.pieces.push(piece));
     }
 
+    /// The evidence beside a manifest is that large, all of it together.
+    pub(crate) fn swell(&self, manifest: &str, size: u64) {
+        self.registry.sizes.lock().unwrap().insert(Digest::sha256(manifest.as_bytes()), size);
+    }
+
     /// Something keeps evidence from being seen.
     pub(crate) fn obstruct(&self, manifest: &str, kind: ObstacleKind) {
         let obstacle = obstacle(kind, "referrers");
@@ -139,16 +156,19 @@ impl World {
         calls
     }
 
-    /// From now on the registry takes all the time it is given.
-    pub(crate) fn slow_down(&self) {
-        *self.registry.slow.lock().unwrap() = true;
+    /// From now on the registry takes all the time it is given, where it may answer so much.
+    pub(crate) fn slow_down(&self, size: u64) {
+        *self.registry.slow.lock().unwrap() = Some(size);
     }
 
     pub(crate) async fn ask(&self, webhook: Webhook, review: &Value) -> Result<Answer, BadReview> {
         let body = serde_json::to_vec(review).unwrap();
         let deadline = Instant::now() + Duration::from_secs(3600);
         let now = UnixTime::from_seconds(clock::NOW);
-        self.admission.answer(webhook, &body, now, deadline).await
+        self.admission.answer(webhook, body, now, deadline).await.map_err(|error| match error {
+            Unanswered::Bad(bad) => bad,
+            other => panic!("{other}"),
+        })
     }
 
     pub(crate) async fn validate(&self, review: &Value) -> Answer {

@@ -354,6 +354,7 @@ fn obstacles_are_told_in_words() {
         ObstacleKind::NotFound,
         ObstacleKind::Unsupported,
         ObstacleKind::TrustRoot,
+        ObstacleKind::Busy,
         ObstacleKind::Internal,
     ];
     let words: std::collections::BTreeSet<_> = kinds.iter().map(ToString::to_string).collect();
