@@ -244,8 +244,9 @@ impl<I: Images> Admission<I> {
     /// at it in the old object had their say.
     fn strictest_about(&self, subject: &Subject, seen: &Seen) -> Option<Mode> {
         let old = subject.old.as_ref().filter(|_| seen.before);
-        let selecting =
-            self.policies.iter().filter(|policy| policy.selects(&subject.object) && old.is_none());
+        let selecting = self.policies.iter().filter(|policy| {
+            policy.selects(&subject.object) && !old.is_some_and(|old| policy.selects(old))
+        });
         strictest(selecting.map(ImagePolicy::mode))
     }
 
@@ -271,7 +272,8 @@ impl<I: Images> Admission<I> {
             };
             let names = ImageNames::of(&image);
             let old = subject.old.as_ref().filter(|_| seen.before);
-            let judged_before = |_: &&ImagePolicy| old.is_some();
+            let judged_before =
+                |policy: &&ImagePolicy| old.is_some_and(|old| policy.rule(&names, old).is_some());
             let mut covered = false;
             let mut policies = Vec::new();
             for policy in &self.policies {
@@ -291,7 +293,7 @@ impl<I: Images> Admission<I> {
                 }
             }
             // That no policy covers it is news only if one did before.
-            let is_news = old.is_none();
+            let is_news = old.is_none() || self.policies.iter().any(|it| judged_before(&it));
             if !covered && is_news {
                 found.extend(findings::of_no_match(place, self.no_match));
             }
