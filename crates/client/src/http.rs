@@ -35,6 +35,9 @@ use transport::Clients;
 /// Redirections followed for one request.
 const REDIRECTS_MAX: usize = 3;
 
+/// How long a host may take to answer in HTTPS that may also do without.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How much of an answer that is no success is read, in bytes: enough for its message.
 const ERROR_BODY_SIZE_MAX: u64 = 16 * 1024;
 
@@ -58,7 +61,7 @@ pub struct HttpOptions {
     /// Hosts that are spoken to in another way than all others.
     pub hosts: BTreeMap<RegistryHost, HostTransport>,
     /// Addresses to dial for host names, instead of those that the system's resolver finds. The
-    /// certificate is still the name's. Port 0 stands for the URL's.
+    /// certificate is still the name's. The port counts where the URL names none.
     pub dial: BTreeMap<String, SocketAddr>,
 }
 
@@ -220,8 +223,9 @@ impl Http {
         let mut secure = url.clone();
         // Refused only by URLs of other kinds.
         let _ = secure.set_scheme("https");
-        match self.try_once(&Request::new(Method::GET, secure), deadline).await {
-            Err(error) if !error.is_connection() => Err(error),
+        let probe = Request::new(Method::GET, secure);
+        match self.try_once(&probe, deadline.or_after(PROBE_TIMEOUT)).await {
+            Err(error) if !error.is_connection() || deadline.left().is_zero() => Err(error),
             outcome => {
                 self.clients.settle(url, outcome.is_err());
                 Ok(())
@@ -440,9 +444,7 @@ impl FetchError {
     fn is_connection(&self) -> bool {
         matches!(
             self.kind(),
-            FetchErrorKind::Unreachable(_)
-                | FetchErrorKind::Tls(_)
-                | FetchErrorKind::TimedOut(TimeLimit::Request)
+            FetchErrorKind::Unreachable(_) | FetchErrorKind::Tls(_) | FetchErrorKind::TimedOut(_)
         )
     }
 

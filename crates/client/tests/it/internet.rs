@@ -62,6 +62,10 @@ impl Internet {
         Arc::new(Http::new(self.options()).unwrap())
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn requests(&self) -> Vec<Received> {
         self.requests.lock().unwrap().clone()
     }

@@ -24,6 +24,7 @@ mod server;
 mod timestamp;
 mod tls;
 mod tokens;
+mod transport;
 mod trust_config;
 mod tuf;
 

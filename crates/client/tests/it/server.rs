@@ -189,6 +189,10 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<
         if stream.read_buf(&mut bytes).await? == 0 {
             return Ok(None);
         }
+        // Who is greeted in TLS and does not speak it hangs up.
+        if !bytes[0].is_ascii_uppercase() {
+            return Ok(None);
+        }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.lines();

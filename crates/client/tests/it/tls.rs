@@ -39,7 +39,7 @@ impl Authority {
         Self { certificate: draft.seal(), name: subject, key }
     }
 
-    fn certify(&self, hosts: &[&str], usage: &str, key: &Key) -> Vec<u8> {
+    pub(crate) fn certify(&self, hosts: &[&str], usage: &str, key: &Key) -> Vec<u8> {
         let draft = authority(&testkit::der::empty_name(), key, &self.name, &self.key, None, None);
         let draft = CertificateDraft {
             not_before: FOR_EVER.0,
