@@ -194,6 +194,16 @@ impl Mirror {
         }
     }
 
+    /// As [`Self::material`] with [`Refresh::Offline`].
+    ///
+    /// # Errors
+    /// When there is nothing to go by.
+    pub async fn offline_material(&self, now: UnixTime) -> Result<Material, MirrorError> {
+        let mut warnings = Vec::new();
+        let kept = self.kept(&mut warnings);
+        self.offline(kept, now, warnings).await
+    }
+
     /// The last-good copy, if there is a readable one.
     fn kept(&self, warnings: &mut Vec<Warning>) -> Option<LastGood> {
         let shelf = self.shelf.as_ref()?;

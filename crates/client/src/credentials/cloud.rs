@@ -139,6 +139,17 @@ impl Clouds {
     }
 }
 
+/// An access token of Google's, for what is not a registry; `None` where nobody gives one.
+pub(crate) async fn google_access_token(
+    environment: &Environment,
+    clock: &Clock,
+    http: &Http,
+    deadline: Deadline,
+) -> Result<Option<Secret>, NoOffer> {
+    let context = Context { kind: CloudKind::Google, environment, clock, http, deadline };
+    google::access_token(&context).await
+}
+
 impl std::fmt::Debug for Clouds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Clouds").field(&self.kinds).finish()

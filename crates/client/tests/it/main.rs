@@ -15,6 +15,7 @@ mod hostile;
 mod http;
 mod internet;
 mod log;
+mod login;
 mod mirror;
 mod obstacle;
 mod oidc;

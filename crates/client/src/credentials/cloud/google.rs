@@ -77,14 +77,23 @@ enum KeyFile {
 }
 
 pub(super) async fn offer(context: &Context<'_>) -> Result<Offer, NoOffer> {
-    let token = match context.variable("GOOGLE_APPLICATION_CREDENTIALS") {
-        Some(path) => Some(key_file(context, path).await?),
-        None => metadata(context).await?,
-    };
+    let token = find(context).await?;
     Ok(token.map(|AccessToken { access_token, expires_in }| {
         let basic = Basic { user: USER.to_owned(), password: access_token };
         fresh(Credential::Basic(basic), expires_in.map(Duration::from_secs))
     }))
+}
+
+/// An access token, for what is not a registry.
+pub(super) async fn access_token(context: &Context<'_>) -> Result<Option<Secret>, NoOffer> {
+    Ok(find(context).await?.map(|token| token.access_token))
+}
+
+async fn find(context: &Context<'_>) -> Result<Option<AccessToken>, NoOffer> {
+    match context.variable("GOOGLE_APPLICATION_CREDENTIALS") {
+        Some(path) => key_file(context, path).await.map(Some),
+        None => metadata(context).await,
+    }
 }
 
 async fn metadata(context: &Context<'_>) -> Result<Option<AccessToken>, NoOffer> {
