@@ -19,6 +19,7 @@ mod login;
 mod mirror;
 mod obstacle;
 mod oidc;
+mod real;
 mod referrers;
 mod registry;
 mod server;
