@@ -16,6 +16,7 @@ pub mod error;
 mod http;
 mod json;
 mod kept;
+pub mod layout;
 pub mod log;
 pub mod mirror;
 mod obstacle;
@@ -37,6 +38,7 @@ pub use http::{
     BadProxy, BuildHttpError, ClientCertificate, HostSecurity, HostTransport, Http, HttpOptions,
     Proxies, ReadTlsError, TlsTrust,
 };
+pub use layout::{Layout, LayoutError};
 pub use log::{Log, LogVersion};
 pub use mirror::Mirror;
 pub use oidc::IdentityToken;

@@ -54,6 +54,8 @@ pub enum Place {
     Referrers(ReferrersSource),
     /// Under one of Cosign's tags.
     Tag(CosignTag),
+    /// In an OCI layout, a folder.
+    Layout,
 }
 
 impl AttachmentKind {
@@ -84,12 +86,13 @@ impl fmt::Display for Place {
             Self::Tag(CosignTag::Signature) => "signature tag",
             Self::Tag(CosignTag::Attestation) => "attestation tag",
             Self::Tag(CosignTag::Sbom) => "SBOM tag",
+            Self::Layout => "OCI layout",
         })
     }
 }
 
 /// All that a manifest holds, in its order; an index, being no layer, is one thing of its own.
-pub(super) fn attachments(manifest: &Manifest, place: Place) -> Vec<Attachment> {
+pub(crate) fn attachments(manifest: &Manifest, place: Place) -> Vec<Attachment> {
     let attachment = |kind, layer: &Descriptor, predicate_type| Attachment {
         kind,
         manifest: manifest.digest,

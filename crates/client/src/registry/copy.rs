@@ -186,7 +186,7 @@ impl Registry {
                     self.push_referrer(to, subject, entry, manifest.bytes, deadline).await?;
                     copied.manifests += 1;
                 }
-                Place::Tag(_) | Place::Referrers(_) => {}
+                Place::Tag(_) | Place::Referrers(_) | Place::Layout => {}
             }
         }
         Ok(copied)

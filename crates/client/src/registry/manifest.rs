@@ -310,6 +310,21 @@ impl Manifest {
         Descriptor::new(&self.media_type, self.digest, self.bytes.len() as u64)
     }
 
+    /// Reads a manifest that is said to be of that media type, and computes its digest in the
+    /// algorithm of the one wanted, with which it is not yet compared.
+    ///
+    /// # Errors
+    /// What was wanted, and what was found.
+    pub(crate) fn read(
+        bytes: Vec<u8>,
+        media_type: Option<&str>,
+        wanted: &Digest,
+    ) -> Result<Self, (&'static str, String)> {
+        let digest = Digest::from(crypto::Hash::of(wanted.algorithm(), &bytes));
+        let (media_type, content) = parse(&bytes, media_type)?;
+        Ok(Self { digest, media_type, bytes, content })
+    }
+
     /// Reads a manifest out of an answer, and computes its digest.
     pub(super) fn of(answer: Answer, wanted: Option<&Digest>) -> Result<Self, FetchError> {
         let digest_by = |algorithm| Digest::from(crypto::Hash::of(algorithm, &answer.body));

@@ -14,6 +14,7 @@ mod helpers;
 mod hostile;
 mod http;
 mod internet;
+mod layout;
 mod log;
 mod login;
 mod mirror;
