@@ -58,6 +58,11 @@ impl<'a> Artifact<'a> {
         self.digests.first()
     }
 
+    /// Whether one of these is a digest of it.
+    pub(crate) fn is_one_of(&self, digests: &[Digest]) -> bool {
+        self.digests.iter().any(|digest| digests.contains(digest))
+    }
+
     fn in_algorithm(&self, algorithm: HashAlgorithm) -> Option<&Digest> {
         self.digests.iter().find(|digest| digest.algorithm() == algorithm)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
-use evidence::{Evidence, ParseEvidenceError, UnixTime};
+use evidence::{Digest, Evidence, ParseEvidenceError, UnixTime};
 use nonempty::NonEmpty;
 use regex::{Regex, RegexBuilder};
 
@@ -15,9 +15,10 @@ use crate::check::Check;
 use crate::claim::{self, Artifact, VerifiedClaim};
 use crate::explain::{Explanation, Trace};
 use crate::refusal::Refusal;
+use crate::rule::{Rule, Which};
 use crate::signer::VerifiedSigner;
 use crate::trust_root::TrustRoot;
-use crate::verdict::{Ground, Grounds, Obstacle, Reason, Verdict};
+use crate::verdict::{Grounds, Obstacle, Reason, Verdict};
 use crate::wanted::ClaimPattern;
 use crate::{logged, signer, time};
 
@@ -35,13 +36,16 @@ pub struct Policy {
     pub requirements: NonEmpty<Requirement>,
 }
 
-/// One requirement: met as soon as one of its authorities accepts one piece of evidence.
+/// One requirement: of the claims that any of its authorities made, those of one pattern count, and
+/// they must satisfy the rule.
 #[derive(Clone, Debug)]
 pub struct Requirement {
     /// The authorities, any of which suffices.
     pub any_of: NonEmpty<Authority>,
     /// What they must have said.
     pub claim: ClaimPattern,
+    /// What must hold of all that they said.
+    pub rule: Rule,
 }
 
 /// Who can meet a requirement, each with its own trust root.
@@ -74,6 +78,15 @@ pub enum Authority {
     StaticFail {
         /// What it is called.
         name: String,
+        /// What to tell.
+        message: String,
+    },
+    /// Refuses the artifacts it names whatever the evidence, and vouches for no other.
+    DenyList {
+        /// What it is called.
+        name: String,
+        /// The artifacts.
+        digests: Vec<Digest>,
         /// What to tell.
         message: String,
     },
@@ -199,8 +212,8 @@ impl Policy {
     pub fn admits_for_good(&self) -> bool {
         self.requirements.iter().all(|requirement| {
             // Whoever adds a condition here has to say whether more evidence can break it.
-            let Requirement { any_of: _, claim: _ } = requirement;
-            true
+            let Requirement { any_of: _, claim: _, rule } = requirement;
+            rule.which == Which::Any
         })
     }
 
@@ -229,18 +242,21 @@ impl Policy {
         let mut hopeless = false;
         for requirement in &self.requirements {
             match requirement.judge(case, now, explanations) {
-                Ok(ground) => grounds.push(ground),
-                Err(refused) => {
-                    hopeless |= refused.iter().all(Reason::is_final);
-                    reasons.extend(refused);
+                Ok(met) => grounds.extend(met),
+                Err(unmet) => {
+                    hopeless |= unmet.is_final;
+                    reasons.extend(unmet.reasons);
                 }
             }
         }
-        match NonEmpty::from_vec(reasons) {
-            None => Verdict::Admit(Grounds(
-                NonEmpty::from_vec(grounds).expect("a policy has at least one requirement"),
-            )),
-            Some(reasons) => match NonEmpty::collect(case.obstacles.iter().cloned()) {
+        match (NonEmpty::from_vec(grounds), NonEmpty::from_vec(reasons)) {
+            (Some(grounds), None) => Verdict::Admit(Grounds(grounds)),
+            // Nothing is denied, and nothing vouches either.
+            (None, None) => {
+                let (authority, refusal) = (self.name.clone(), Refusal::NothingVouches);
+                Verdict::Refuse(NonEmpty::new(Reason { source: None, authority, refusal }))
+            }
+            (_, Some(reasons)) => match NonEmpty::collect(case.obstacles.iter().cloned()) {
                 // What was not seen might have met the requirement; but one that no evidence can
                 // meet is refused all the same.
                 Some(obstacles) if !hopeless => Verdict::Unknown(obstacles, reasons.into()),
@@ -250,34 +266,11 @@ impl Policy {
     }
 }
 
-impl Reason {
-    /// Whether no evidence could have changed it.
-    fn is_final(&self) -> bool {
-        matches!(self.refusal, Refusal::Static { .. })
-    }
-}
-
 impl Requirement {
     /// Wants any of these, whatever they say about the artifact.
     #[must_use]
     pub fn any_claim_by(any_of: NonEmpty<Authority>) -> Self {
-        Self { any_of, claim: ClaimPattern::any() }
-    }
-
-    fn judge(
-        &self,
-        case: &Case<'_>,
-        now: UnixTime,
-        explanations: &mut Option<Vec<Explanation>>,
-    ) -> Result<Ground, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        for authority in &self.any_of {
-            match authority.judge(case, &self.claim, now, explanations) {
-                Ok(ground) => return Ok(ground),
-                Err(refused) => reasons.extend(refused),
-            }
-        }
-        Err(reasons)
+        Self { any_of, claim: ClaimPattern::any(), rule: Rule::any() }
     }
 }
 
@@ -289,69 +282,28 @@ impl Authority {
             Self::Keyless { name, .. }
             | Self::Key { name, .. }
             | Self::StaticPass { name }
-            | Self::StaticFail { name, .. } => name,
+            | Self::StaticFail { name, .. }
+            | Self::DenyList { name, .. } => name,
         }
     }
 
-    fn judge(
-        &self,
-        case: &Case<'_>,
-        wanted: &ClaimPattern,
-        now: UnixTime,
-        explanations: &mut Option<Vec<Explanation>>,
-    ) -> Result<Ground, Vec<Reason>> {
-        let authority = self.name().to_owned();
-        let reason = |source, refusal| Reason { source, authority: authority.clone(), refusal };
+    /// Whether somebody who is wanted signed the evidence, whatever it says. For evidence that does
+    /// not read: who made it decides whether that matters.
+    pub(crate) fn is_signed_by(&self, evidence: &Evidence, now: UnixTime) -> bool {
+        let quiet = &mut Trace::silent();
         match self {
-            Self::StaticPass { .. } => return Ok(Ground::Static { authority }),
-            Self::StaticFail { message, .. } => {
-                let refusal = Refusal::Static { message: message.clone() };
-                return Err(vec![reason(None, refusal)]);
-            }
-            Self::Keyless { .. } | Self::Key { .. } => {}
+            Self::Keyless { roots, identities, .. } => logged::verify(evidence, roots, quiet)
+                .and_then(|entries| time::observe(evidence, &entries, roots, now, quiet))
+                .and_then(|times| signer::verify(evidence, &times, roots, quiet))
+                .and_then(|signer| check_identity(&signer, identities, quiet))
+                .is_ok(),
+            Self::Key { key, .. } => signer::pin(evidence, key, quiet).is_ok(),
+            Self::StaticPass { .. } | Self::StaticFail { .. } | Self::DenyList { .. } => false,
         }
-        if case.pieces.is_empty() {
-            return Err(vec![reason(None, Refusal::NoEvidence)]);
-        }
-        let mut reasons = Vec::new();
-        for Piece { source, evidence } in case.pieces {
-            let mut trace =
-                if explanations.is_some() { Trace::recording() } else { Trace::silent() };
-            let outcome = match evidence {
-                Ok(evidence) => {
-                    trace.passed(Check::Format, || {
-                        ("evidence that can be read".to_owned(), evidence.format.to_string())
-                    });
-                    self.prove(evidence, case.artifact, now, &mut trace).and_then(|claim| {
-                        wanted.check(&claim, &mut trace)?;
-                        Ok(claim)
-                    })
-                }
-                Err(malformed) => Err(Refusal::Malformed(malformed.clone())),
-            };
-            if let Err(refusal) = &outcome {
-                trace.failed(refusal);
-            }
-            if let Some(explanations) = explanations {
-                explanations.push(Explanation {
-                    source: source.clone(),
-                    authority: authority.clone(),
-                    lines: trace.into_lines(),
-                });
-            }
-            match outcome {
-                Ok(claim) => {
-                    let source = source.clone();
-                    return Ok(Ground::Claim { source, authority, claim: Box::new(claim) });
-                }
-                Err(refusal) => reasons.push(reason(Some(source.clone()), refusal)),
-            }
-        }
-        Err(reasons)
     }
 
     /// The chain: log, time, signer, claim; then whether this signer is wanted.
-    fn prove(
+    pub(crate) fn prove(
         &self,
         evidence: &Evidence,
         artifact: &Artifact<'_>,
@@ -374,7 +326,9 @@ impl Authority {
                 let signer = signer::pin(evidence, key, trace)?;
                 claim::verify(evidence, signer, entries, times, artifact, trace)
             }
-            Self::StaticPass { .. } | Self::StaticFail { .. } => Err(Refusal::NoEvidence),
+            Self::StaticPass { .. } | Self::StaticFail { .. } | Self::DenyList { .. } => {
+                Err(Refusal::NoEvidence)
+            }
         }
     }
 }

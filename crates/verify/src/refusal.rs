@@ -356,6 +356,62 @@ pub enum Refusal {
         /// The value found, if any, cut to 128 characters.
         found: Option<String>,
     },
+    /// The right signer, but too long ago.
+    #[error("it was signed too long ago")]
+    TooOld {
+        /// When a trusted observer first saw it.
+        seen: UnixTime,
+        /// Seconds since.
+        age_s: u64,
+        /// Most seconds allowed.
+        max_s: u64,
+    },
+    /// A program of the policy said no.
+    #[error("`{program}` does not accept what was said{}", said_suffix(said))]
+    ProgramRefused {
+        /// What the program is called.
+        program: String,
+        /// What it said, in its own words.
+        said: Vec<String>,
+    },
+    /// A program of the policy came to no answer, which is not a yes.
+    #[error("`{program}` came to no answer: {problem}")]
+    ProgramFailed {
+        /// What the program is called.
+        program: String,
+        /// Why.
+        problem: String,
+    },
+    /// Fewer different signers than are wanted.
+    #[error("not enough different signers said so")]
+    TooFewSigners {
+        /// How many are wanted.
+        wanted: NonZeroU8,
+        /// How many there are.
+        found: usize,
+    },
+    /// A claim that must not be there.
+    #[error("the policy denies what was said")]
+    Denied {
+        /// What must not be there.
+        wanted: String,
+    },
+    /// An artifact that the policy names and denies.
+    #[error("the policy denies this artifact: {message}")]
+    DeniedArtifact {
+        /// What the policy says.
+        message: String,
+    },
+    /// Everything seen is right, but not everything could be seen, and each of them counts.
+    #[error("not everything could be seen, and every claim counts")]
+    NotAllSeen,
+    /// A policy that only denies admits nothing.
+    #[error("the policy only says what must not be; nothing vouches for the artifact")]
+    NothingVouches,
+}
+
+fn said_suffix(said: &[String]) -> String {
+    if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) }
 }
 
 impl Refusal {
@@ -406,7 +462,13 @@ impl Refusal {
             | Self::NotAStatement { .. }
             | Self::MalformedStatement(_)
             | Self::MalformedPayload(_) => Check::Artifact,
-            Self::WrongClaim { .. } | Self::WrongAnnotation { .. } => Check::Claim,
+            Self::WrongClaim { .. }
+            | Self::WrongAnnotation { .. }
+            | Self::Denied { .. }
+            | Self::DeniedArtifact { .. } => Check::Claim,
+            Self::TooOld { .. } => Check::Age,
+            Self::ProgramRefused { .. } | Self::ProgramFailed { .. } => Check::Program,
+            Self::TooFewSigners { .. } | Self::NotAllSeen | Self::NothingVouches => Check::Rule,
             Self::WrongIdentity { .. } | Self::WrongExtension { .. } => Check::Identity,
         }
     }
@@ -429,6 +491,16 @@ impl Refusal {
             ),
             Self::WrongArtifact { wanted, found } => text(wanted, &found.join(", ")),
             Self::WrongClaim { wanted, found } => text(wanted, found),
+            Self::Denied { wanted } => {
+                text(&format_args!("no claim of this kind: {wanted}"), &"one")
+            }
+            Self::TooOld { seen, age_s, max_s } => text(
+                &format_args!("seen at most {max_s} seconds ago"),
+                &format_args!("seen {age_s} seconds ago, at {seen}"),
+            ),
+            Self::TooFewSigners { wanted, found } => {
+                text(&format_args!("{wanted} different signers"), found)
+            }
             Self::WrongAnnotation { name, wanted, found } => text(
                 &format_args!("{name}={wanted}"),
                 &found
@@ -504,6 +576,16 @@ impl Refusal {
                 "sign again with a timestamp authority, or with a log that promises a time (v1)",
             ),
             Self::TimeInFuture { .. } => Some("check this machine's clock"),
+            Self::TooOld { .. } => {
+                Some("sign or scan it again, or allow a greater age in the policy")
+            }
+            Self::TooFewSigners { .. } => {
+                Some("have another signer sign it, or lower the threshold in the policy")
+            }
+            Self::ProgramFailed { .. } => {
+                Some("correct the policy's program, or make it ask less of so large a statement")
+            }
+            Self::NothingVouches => Some("name in the policy who has to sign the artifact"),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ mod guards;
 mod judging;
 mod recorded_bundles;
 mod refusals;
+mod rules;
 mod swapped;
 mod trust_root;
 mod verdicts;
