@@ -90,7 +90,15 @@ pub const HOUSE: [Room; 13] = [
         name: "policy",
         floor: 4,
         members: &["crypto", "evidence", "verify"],
-        libraries: &["granit-parser", "regex", "thiserror"],
+        libraries: &[
+            "cel",
+            "granit-parser",
+            "jiff",
+            "regex",
+            "regorus",
+            "serde_json",
+            "thiserror",
+        ],
     },
     Room {
         name: "verify",
@@ -323,6 +331,11 @@ pub const REACHES: &[(&str, &[Reach], &str)] = &[
          state may fork, and half a certificate may leave",
     ),
     ("tlog", &[Reach::Stopwatch], "the sequencer is a thread of its own, and paces itself"),
+    (
+        "policy",
+        &[Reach::Stopwatch],
+        "a program in a policy that does not end in time has come to no answer",
+    ),
     (
         "testkit",
         &[Reach::Terminal, Reach::Environment],

@@ -4,5 +4,6 @@
 mod cluster_image_policy;
 mod cover;
 mod glob;
+mod language;
 mod regexp;
 mod yaml;
