@@ -22,7 +22,7 @@ fn open(text: &[u8], with: &str) -> Result<KeyPair, OpenKeyError> {
 }
 
 #[test]
-fn keys_that_go_encrypted_open_at_every_cost_under_either_label() {
+fn keys_that_go_and_cosign_encrypted_open_at_every_cost_under_either_label() {
     let public = PublicKey::from_any_pem(&file("ec-p256-with-parameters.public.pem")).unwrap();
     let labels = [COSIGN_LABEL, SIGSTORE_LABEL, SIGSTORE_LABEL];
     for (cost, label) in [32768, 65536, 131_072].into_iter().zip(labels) {
@@ -30,6 +30,8 @@ fn keys_that_go_encrypted_open_at_every_cost_under_either_label() {
         assert!(text.starts_with(format!("-----BEGIN {label}-----").as_bytes()), "{cost}");
         assert_eq!(*open(&text, PASSWORD).unwrap().public_key(), public, "{cost}");
     }
+    let cosign = PublicKey::from_any_pem(&file("cosign-3.1.3.public.pem")).unwrap();
+    assert_eq!(*open(&file("cosign-3.1.3.pem"), PASSWORD).unwrap().public_key(), cosign);
     let ed25519 = PublicKey::from_any_pem(&file("ed25519.public.pem")).unwrap();
     assert_eq!(*open(&file("go-ed25519.pem"), "x").unwrap().public_key(), ed25519);
 }

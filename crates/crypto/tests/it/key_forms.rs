@@ -1,6 +1,7 @@
 //! Every form in which people keep keys, read, and their public halves with them; what is no key, or
 //! not taken, is refused by name. The files in `tests/keys` are by OpenSSL 3 and, those called
-//! `go-…`, by go-securesystemslib 0.11 under the passwords named in `encrypted`.
+//! `go-…`, by go-securesystemslib 0.11 under the passwords named in `encrypted`; `cosign-…` is by
+//! the Cosign of that version.
 
 use std::path::PathBuf;
 
