@@ -6,8 +6,8 @@
 
 pub mod cloud;
 mod config;
-mod helper;
 mod login;
+mod program;
 
 use std::fmt;
 
@@ -210,10 +210,11 @@ impl Keychain {
                     None => None,
                     Some(Login::Stored(credential)) => Some(forever(credential)),
                     Some(Login::Helper { name, servers }) => {
-                        let asked = helper::ask(&name, &servers, &self.environment, deadline).await;
+                        let asked =
+                            program::ask(&name, &servers, &self.environment, deadline).await;
                         asked?.map(|credential| Fresh {
                             value: credential,
-                            until: Some(Instant::now() + helper::KEPT),
+                            until: Some(Instant::now() + program::KEPT),
                         })
                     }
                 },

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::config::{DOCKER_HUB_KEY, DockerConfig, ReadConfigError, read_bounded};
-use super::{Basic, helper};
+use super::{Basic, program};
 use crate::deadline::Deadline;
 use crate::environment::Environment;
 use crate::error::Unauthorized;
@@ -80,7 +80,7 @@ pub async fn store_login(
     let pair = Zeroizing::new(format!("{}:{}", basic.user, basic.password.expose()));
     let entry = match &kept_by {
         Some(name) => {
-            helper::store(name, &key(host), basic, environment, deadline)
+            program::store(name, &key(host), basic, environment, deadline)
                 .await
                 .map_err(LoginError::Helper)?;
             // As Docker leaves it: the host is known, the rest is with the helper.
@@ -104,7 +104,9 @@ pub async fn logout(
 ) -> Result<(), LoginError> {
     let config = DockerConfig::read(path)?;
     if let Some(name) = config.helper(host) {
-        helper::erase(name, &key(host), environment, deadline).await.map_err(LoginError::Helper)?;
+        program::erase(name, &key(host), environment, deadline)
+            .await
+            .map_err(LoginError::Helper)?;
     }
     change(path, host, None)
 }

@@ -582,6 +582,11 @@ async fn mirrors() {
     let lies = mirrored(&["registry.example=mirror.example/lies"]);
     lies.fetch_manifest(&image, &digest, ample()).await.unwrap();
     assert_eq!(to("registry.example"), 2, "what a mirror alters comes from the registry");
+    // A mirror stands for the registry that was named, and for no other.
+    let before = to("mirror.example");
+    let elsewhere: ImageRef = "down.example/app".parse().unwrap();
+    by_mirror.fetch_manifest(&elsewhere, &digest, ample()).await.unwrap_err();
+    assert_eq!(to("mirror.example"), before);
     let believed = mirrored(&["registry.example=mirror.example/lies,tags"]);
     assert_eq!(believed.resolve(&image, ample()).await.unwrap().digest, manifest("other").1);
     for request in internet.requests() {

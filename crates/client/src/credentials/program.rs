@@ -5,7 +5,6 @@
 //! standard output. "Not found" is an answer, in words that are part of the protocol; all else that
 //! is not credentials is a failure, and a failure is not "anonymous".
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -186,7 +185,9 @@ fn find(name: &str, environment: &Environment) -> Result<PathBuf, HelperProblem>
         return Err(HelperProblem::Name);
     }
     let path = environment.get("PATH").map_or("", Secret::expose);
-    std::env::split_paths(OsStr::new(path))
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    path.split(separator)
+        .map(PathBuf::from)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(format!("docker-credential-{name}")))
         .find(|program| is_program(program))

@@ -1,5 +1,5 @@
-//! Credential helpers: run without a shell, heard for a bounded time, and never mistaken for
-//! "anonymous" when they fail.
+//! Logins that are kept: by credential helpers, which run without a shell, are heard for a bounded
+//! time, and are never mistaken for "anonymous" when they fail; and in files.
 
 use std::fs;
 use std::path::Path;
