@@ -190,6 +190,51 @@ fn a_valid_entry_of_another_signature_is_refused_in_every_cell() {
     }
 }
 
+/// A log that records what it should not, field by field: what differs is named.
+#[test]
+fn an_entry_about_another_payload_signature_or_signer_is_refused() {
+    let key = Key::named("another signer", KeyKind::EcdsaP256);
+    let pem = testkit::json::base64(testkit::log::pem("PUBLIC KEY", &key.spki()).as_bytes());
+    for kind in [Kind::HashedRekordV1, Kind::RekordV1] {
+        for (pointer, value, what) in [
+            ("/spec/data/hash/value", "0".repeat(64), "payload"),
+            ("/spec/signature/content", testkit::json::base64(b"another"), "signature"),
+            ("/spec/signature/publicKey/content", pem.clone(), "signer"),
+        ] {
+            for scene in [Scene::cosign(), Scene::cosign().pinned()] {
+                let (value, pointer) = (value.clone(), pointer.to_owned());
+                let scene = scene.logged_as(kind).on_leaf(move |leaf| {
+                    *at(leaf, &pointer) = value.clone().into();
+                });
+                let wanted = Refusal::EntryMismatch { index: 0, what };
+                assert_eq!(prove(&scene).unwrap_err(), wanted, "{kind:?}");
+            }
+        }
+    }
+}
+
+/// An entry of a v2 log, which no layer should hold, is not taken for one of a v1 log.
+#[test]
+fn an_entry_of_a_v2_log_is_of_the_wrong_kind() {
+    let donor = Scene::v2().seal();
+    let sealed = Scene::cosign().seal_layer();
+    let layer = Layer {
+        media_type: sealed.media_type.to_owned(),
+        annotations: sealed.annotations.clone(),
+        bytes: sealed.bytes.clone(),
+    };
+    let mut evidence = Evidence::from_cosign_layer(layer).unwrap();
+    let bundle = Evidence::from_bundle(&donor.bundle_json()).unwrap();
+    evidence.entries = bundle.entries;
+    evidence.timestamps = Vec::new();
+    let scene = Scene::cosign().pinned();
+    let piece = Piece { source: "made".to_owned(), evidence: Ok(evidence) };
+    let policy = policy(vec![authority(&scene, &verifier(&sealed))]);
+    let artifact = Artifact::from_digest(Digest::sha256(&sealed.artifact));
+    let refusal = judge(&scene, &policy, piece, &artifact).unwrap_err();
+    assert_eq!(variant(&refusal), "WrongEntryKind");
+}
+
 /// The same for everything else that could be taken from another valid layer.
 #[test]
 fn every_part_of_another_layer_is_refused() {
