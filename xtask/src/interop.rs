@@ -8,6 +8,7 @@
 mod bench;
 mod check;
 mod clients;
+mod cosign;
 mod failure;
 mod group;
 mod openssl;
@@ -27,7 +28,7 @@ use check::Check;
 /// Which checks to run.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// Every check; an absent client is a failure.
+    /// Every check; an absent client is a failure, unless it is Cosign.
     All,
     /// The checks of one group; an absent client is a failure.
     Group(Group),
@@ -43,6 +44,15 @@ impl Selection {
             None => Some(Self::Installed),
             Some("all") => Some(Self::All),
             Some(name) => Group::parse(name).map(Self::Group),
+        }
+    }
+
+    /// Whether a client of this group may be absent.
+    fn forgives(&self, group: Group) -> bool {
+        match self {
+            Self::All => !group.is_required(),
+            Self::Group(_) => false,
+            Self::Installed => true,
         }
     }
 
@@ -74,7 +84,7 @@ pub fn run(root: &Path, selection: &Selection) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::default();
     for check in checks().into_iter().filter(|check| selection.wants(check.group)) {
         if let Some(absent) = bench.absent(check.group) {
-            if matches!(selection, Selection::Installed) {
+            if selection.forgives(check.group) {
                 outcome.absent += 1;
                 println!("absent  {:<10} {}: {absent}", check.group.name(), check.name);
             } else {
@@ -110,5 +120,6 @@ pub fn run(root: &Path, selection: &Selection) -> Result<Outcome, BenchError> {
 
 /// Every check, in the order they run.
 fn checks() -> Vec<Check> {
-    [pairs::checks(), registry::checks(), openssl::checks()].into_iter().flatten().collect()
+    let groups = [pairs::checks(), registry::checks(), openssl::checks(), cosign::checks()];
+    groups.into_iter().flatten().collect()
 }

@@ -96,7 +96,7 @@ pub(super) struct Bench {
     instance: Option<Running>,
     issuer: Issuer,
     /// After the issuer: what runs on it ends first.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
     /// Bundles made so far, by what they are, so that each is signed once.
     pub(super) bundles: RefCell<BTreeMap<String, PathBuf>>,
 }
@@ -161,7 +161,7 @@ impl Bench {
             trust_config,
             instance: Some(instance),
             issuer,
-            _runtime: runtime,
+            runtime,
             bundles: RefCell::new(BTreeMap::new()),
             scratch,
         };
@@ -218,6 +218,18 @@ impl Bench {
     /// Who vouches for it.
     pub(super) fn issuer(&self) -> &str {
         self.issuer.url()
+    }
+
+    /// A registry in memory, empty.
+    pub(super) fn registry(
+        &self,
+        behaviour: devkit::registry::Behaviour,
+    ) -> Result<devkit::registry::Registry, devkit::DevkitError> {
+        let options = devkit::registry::RegistryOptions {
+            behaviour,
+            ..devkit::registry::RegistryOptions::default()
+        };
+        self.runtime.block_on(devkit::registry::Registry::start(options))
     }
 
     /// A path for a new file, apart from those of the instance.
@@ -291,6 +303,7 @@ impl Bench {
                 missing(&["docker-registry", "htpasswd", "umoci", "buildah", "skopeo"])
             }
             Group::OpenSsl => missing(&["openssl"]),
+            Group::Cosign => missing(&["cosign"]),
             Group::Python | Group::JavaScript => None,
         }
     }

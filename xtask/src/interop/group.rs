@@ -11,6 +11,8 @@ pub enum Group {
     Registry,
     /// OpenSSL as a judge of timestamps and certificates.
     OpenSsl,
+    /// Cosign, with images in a registry.
+    Cosign,
 }
 
 impl Group {
@@ -22,13 +24,21 @@ impl Group {
             Self::JavaScript => "javascript",
             Self::Registry => "registry",
             Self::OpenSsl => "openssl",
+            Self::Cosign => "cosign",
         }
+    }
+
+    /// Whether its absence is a failure when every check is asked for. Cosign is no package that can
+    /// be installed beside the others.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        self != Self::Cosign
     }
 
     /// The group of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Python, Self::JavaScript, Self::Registry, Self::OpenSsl]
+        [Self::Python, Self::JavaScript, Self::Registry, Self::OpenSsl, Self::Cosign]
             .into_iter()
             .find(|group| group.name() == name)
     }
