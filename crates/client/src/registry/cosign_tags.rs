@@ -87,9 +87,21 @@ impl Registry {
         tag: CosignTag,
         deadline: Deadline,
     ) -> Result<Option<Manifest>, FetchError> {
+        self.cosign_manifest_up_to(image, subject, tag, MANIFEST_SIZE_MAX, deadline).await
+    }
+
+    /// The same, if it has at most `size_max` bytes.
+    pub(super) async fn cosign_manifest_up_to(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Manifest>, FetchError> {
         let Some(tag) = tag.of(subject) else { return Ok(None) };
         let url = self.url(image, &format!("manifests/{tag}"))?;
-        let answer = self.send(image, get(url, MANIFEST_SIZE_MAX), deadline).await?;
+        let answer = self.send(image, get(url, size_max), deadline).await?;
         if answer.status.as_u16() == 404 {
             return Ok(None);
         }

@@ -18,7 +18,7 @@ use super::Registry;
 use super::attachment::{self, Attachment, AttachmentKind, Place, is_bundle};
 use super::cosign_tags::CosignTag;
 use super::inventory::subject_of;
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, MANIFEST_SIZE_MAX, Manifest};
 use super::referrers::{Referrers, ReferrersSource};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, FetchError, FetchErrorKind};
@@ -59,6 +59,22 @@ pub struct Found {
     pub obstacles: Vec<FetchError>,
     /// What was opened and is no evidence for this image, each with its reason.
     pub ignored: Vec<Ignored>,
+    /// Whether some of the obstacles are there only because there was no more [`Room`].
+    pub left_out: bool,
+}
+
+/// How much is fetched for one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of evidence, over all of it.
+    pub evidence: u64,
+    /// Bytes of each list and manifest. In memory they take about ten times as much.
+    pub document: u64,
+}
+
+impl Room {
+    /// As much as is ever fetched.
+    pub const MOST: Self = Self { evidence: BUNDLES_SIZE_MAX, document: MANIFEST_SIZE_MAX };
 }
 
 /// A piece of evidence as it came, whose digest is that of its manifest's layer.
@@ -116,7 +132,9 @@ pub struct Discovery<'r> {
     count: usize,
     pending: VecDeque<Pending>,
     step: usize,
-    room: AtomicU64,
+    room: Room,
+    /// What is left of the room for evidence.
+    left: AtomicU64,
 }
 
 /// What is still to be looked at.
@@ -173,9 +191,20 @@ impl Registry {
         subject: &Digest,
         deadline: Deadline,
     ) -> Discovery<'_> {
-        let tagged = |tag| self.cosign_manifest(image, subject, tag, deadline);
+        self.discover_within(Room::MOST, image, subject, deadline).await
+    }
+
+    /// The same within less memory. What does not fit is an obstacle.
+    pub async fn discover_within(
+        &self,
+        room: Room,
+        image: &ImageRef,
+        subject: &Digest,
+        deadline: Deadline,
+    ) -> Discovery<'_> {
+        let tagged = |tag| self.cosign_manifest_up_to(image, subject, tag, room.document, deadline);
         let (referrers, signatures, attestations) = futures::join!(
-            self.referrers(image, subject, deadline),
+            self.referrers_up_to(image, subject, room.document, deadline),
             tagged(CosignTag::Signature),
             tagged(CosignTag::Attestation),
         );
@@ -188,7 +217,8 @@ impl Registry {
             count: 0,
             pending: VecDeque::new(),
             step: FIRST_STEP,
-            room: AtomicU64::new(BUNDLES_SIZE_MAX),
+            room,
+            left: AtomicU64::new(room.evidence),
         };
         discovery.expect_layers(signatures, CosignTag::Signature);
         discovery.expect_referrers(referrers);
@@ -244,7 +274,7 @@ impl Discovery<'_> {
         for Looked { pieces, obstacles, ignored } in looked {
             self.count += pieces.len();
             self.found.pieces.extend(pieces);
-            self.found.obstacles.extend(obstacles);
+            obstacles.into_iter().for_each(|error| self.stumble(error));
             self.found.ignored.extend(ignored);
         }
         if self.count >= PIECES_MAX && !self.pending.is_empty() {
@@ -265,7 +295,7 @@ impl Discovery<'_> {
         let manifest = match manifest {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return,
-            Err(error) => return self.found.obstacles.push(error),
+            Err(error) => return self.stumble(error),
         };
         let (evidence, rest): (Vec<_>, Vec<_>) =
             attachment::attachments(&manifest, Place::Tag(tag))
@@ -290,9 +320,11 @@ impl Discovery<'_> {
     fn expect_referrers(&mut self, referrers: Result<Referrers, FetchError>) {
         let referrers = match referrers {
             Ok(referrers) => referrers,
-            Err(error) => return self.found.obstacles.push(error),
+            Err(error) => return self.stumble(error),
         };
-        self.found.obstacles.extend(referrers.shortfall);
+        if let Some(shortfall) = referrers.shortfall {
+            self.stumble(shortfall);
+        }
         let mut candidates = referrers.descriptors;
         let mut listed = HashSet::new();
         candidates.retain(|candidate| listed.insert(candidate.digest));
@@ -320,8 +352,8 @@ impl Discovery<'_> {
     /// Opens what is said to refer to the image, and fetches the evidence in it.
     async fn open(&self, digest: &Digest, source: ReferrersSource) -> Looked {
         let Self { registry, image, deadline, .. } = self;
-        let manifest =
-            registry.fetch_manifest_up_to(image, digest, REFERRER_SIZE_MAX, *deadline).await;
+        let size_max = REFERRER_SIZE_MAX.min(self.room.document);
+        let manifest = registry.fetch_manifest_up_to(image, digest, size_max, *deadline).await;
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(error) => return Looked { obstacles: vec![error], ..Looked::default() },
@@ -355,7 +387,7 @@ impl Discovery<'_> {
     async fn fetch(&self, layers: Vec<Attachment>) -> Looked {
         let Some(first) = layers.first() else { return Looked::default() };
         let Self { registry, image, deadline, .. } = self;
-        let fetched = match self.make_room(&first.layer) {
+        let fetched = match self.make_room(&first.layer, layers.len()) {
             Ok(()) => {
                 let Descriptor { digest, size, .. } = &first.layer;
                 registry.fetch_blob(image, digest, *size, *deadline).await
@@ -377,8 +409,9 @@ impl Discovery<'_> {
         Looked { pieces: pieces.collect(), ..Looked::default() }
     }
 
-    /// Takes the size of a layer out of what may be fetched for this image.
-    fn make_room(&self, layer: &Descriptor) -> Result<(), FetchError> {
+    /// Takes the size of a layer, and of each of its copies, out of what may be fetched for this
+    /// image.
+    fn make_room(&self, layer: &Descriptor, copies: usize) -> Result<(), FetchError> {
         let too_large = |what, max| {
             let kind = FetchErrorKind::TooLarge { what, max, found: Some(layer.size) };
             FetchError::new(self.registry.attempt(&self.image, &layer.digest), kind)
@@ -386,12 +419,30 @@ impl Discovery<'_> {
         if layer.size > BUNDLE_SIZE_MAX {
             return Err(too_large("a piece of evidence", BUNDLE_SIZE_MAX));
         }
-        self.room
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(layer.size))
+        let size = layer.size.saturating_mul(copies as u64);
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size))
             .map(|_| ())
-            .map_err(|left| too_large("further evidence of one image", left))
+            .map_err(|left| too_large(FURTHER, left))
+    }
+
+    /// Takes note of something that could not be looked at.
+    fn stumble(&mut self, error: FetchError) {
+        self.found.left_out |= match error.kind() {
+            FetchErrorKind::TooLarge { what: FURTHER, .. } => {
+                self.room.evidence < Room::MOST.evidence
+            }
+            FetchErrorKind::TooLarge { max, .. } => {
+                *max == self.room.document && self.room.document < Room::MOST.document
+            }
+            _ => false,
+        };
+        self.found.obstacles.push(error);
     }
 }
+
+/// What does not fit any more.
+const FURTHER: &str = "further evidence of one image";
 
 fn subject(found: Option<&Digest>) -> String {
     found.map_or_else(|| "nothing".to_owned(), ToString::to_string)

@@ -7,11 +7,13 @@
 
 use std::collections::HashSet;
 
+use evidence::proto_json::Bounded;
 use evidence::{Digest, ImageRef};
 use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LINK};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Registry;
 use super::manifest::{Descriptor, MANIFEST_SIZE_MAX, OCI_INDEX, essence, get};
@@ -63,10 +65,25 @@ pub(super) struct FallbackIndex {
     pub(super) answer: Answer,
 }
 
+/// A list of referrers, whose entries stay text until each is read: an entry can be anything, and
+/// built as that it can take a hundred times its length.
 #[derive(Deserialize)]
-struct Page {
-    manifests: Vec<Value>,
+struct Page<'a> {
+    #[serde(borrow)]
+    manifests: Entries<'a>,
 }
+
+/// The same under the tag, which is served as a manifest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FallbackPage<'a> {
+    media_type: Option<String>,
+    #[serde(borrow)]
+    manifests: Option<Entries<'a>>,
+}
+
+/// One more than may be listed, to see that there are too many.
+type Entries<'a> = Bounded<&'a RawValue, { REFERRERS_MAX + 1 }>;
 
 impl Registry {
     /// Lists what refers to a manifest.
@@ -79,12 +96,30 @@ impl Registry {
         subject: &Digest,
         deadline: Deadline,
     ) -> Result<Referrers, FetchError> {
-        if let Some(referrers) = self.referrers_by_api(image, subject, deadline).await? {
+        self.referrers_up_to(image, subject, MANIFEST_SIZE_MAX, deadline).await
+    }
+
+    /// The same, with documents of at most `size_max` bytes each.
+    pub(super) async fn referrers_up_to(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<Referrers, FetchError> {
+        if let Some(referrers) = self.referrers_by_api(image, subject, size_max, deadline).await? {
             return Ok(referrers);
         }
-        let index = self.fallback_index(image, subject, deadline).await?;
         let mut referrers = Referrers::empty(ReferrersSource::FallbackTag);
-        referrers.add(index.manifests, &index.answer);
+        let tag = self.fallback_answer(image, subject, size_max, deadline).await?;
+        if let FallbackAnswer::Index(answer) = tag {
+            let page: FallbackPage<'_> = crate::json::parse(&answer.body)
+                .map_err(|error| answer.malformed(FALLBACK, error.to_string()))?;
+            check_fallback_type(&answer, page.media_type.as_deref())?;
+            let manifests = page.manifests;
+            let manifests = manifests.ok_or_else(|| no_manifests(&answer))?;
+            referrers.add(manifests.first(), &answer);
+        }
         Ok(referrers)
     }
 
@@ -93,6 +128,7 @@ impl Registry {
         &self,
         image: &ImageRef,
         subject: &Digest,
+        size_max: u64,
         deadline: Deadline,
     ) -> Result<Option<Referrers>, FetchError> {
         let mut referrers = Referrers::empty(ReferrersSource::Api);
@@ -101,15 +137,15 @@ impl Registry {
         loop {
             let first = seen.is_empty();
             seen.insert(url.clone());
-            let (manifests, answer) = match self.page(image, url, deadline).await {
+            let answer = match self.page(image, url, size_max, deadline).await {
                 Ok(answer) if first && has_no_api(&answer) => return Ok(None),
-                Ok(answer) => match Page::parse(&answer) {
-                    Ok(page) => (page.manifests, answer),
-                    Err(error) => return referrers.fall_short(first, error),
-                },
+                Ok(answer) => answer,
                 Err(error) => return referrers.fall_short(first, error),
             };
-            referrers.add(manifests, &answer);
+            match Page::parse(&answer) {
+                Ok(page) => referrers.add(page.manifests.first(), &answer),
+                Err(error) => return referrers.fall_short(first, error),
+            }
             let next = match next_page(&answer) {
                 Ok(Some(next)) if referrers.shortfall.is_none() => next,
                 Ok(_) => return Ok(Some(referrers)),
@@ -128,46 +164,82 @@ impl Registry {
         &self,
         image: &ImageRef,
         url: Url,
+        size_max: u64,
         deadline: Deadline,
     ) -> Result<Answer, FetchError> {
-        let request = Request::get(url, "a list of referrers", MANIFEST_SIZE_MAX)
+        let request = Request::get(url, "a list of referrers", size_max)
             .redirected(Redirects::FollowUnlessOther)
             .header(ACCEPT, HeaderValue::from_static(OCI_INDEX));
         self.send(image, request, deadline).await
     }
 
-    /// Reads the tag that stands in for the API.
+    /// Reads the tag that stands in for the API, to be written anew: nothing in it may be lost.
     pub(super) async fn fallback_index(
         &self,
         image: &ImageRef,
         subject: &Digest,
         deadline: Deadline,
     ) -> Result<FallbackIndex, FetchError> {
+        let found = self.fallback_answer(image, subject, MANIFEST_SIZE_MAX, deadline).await?;
+        let answer = match found {
+            FallbackAnswer::Nothing(answer) => return Ok(FallbackIndex::empty(answer, false)),
+            FallbackAnswer::TheImage(answer) => return Ok(FallbackIndex::empty(answer, true)),
+            FallbackAnswer::Index(answer) => answer,
+        };
+        let mut rest: serde_json::Map<String, Value> = serde_json::from_slice(&answer.body)
+            .map_err(|error| answer.malformed(FALLBACK, error.to_string()))?;
+        check_fallback_type(&answer, rest.get("mediaType").and_then(Value::as_str))?;
+        let Some(Value::Array(manifests)) = rest.remove("manifests") else {
+            return Err(no_manifests(&answer));
+        };
+        Ok(FallbackIndex { manifests, rest, is_the_image: false, answer })
+    }
+
+    async fn fallback_answer(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<FallbackAnswer, FetchError> {
         let url = self.url(image, &format!("manifests/{}", fallback_tag(subject)))?;
-        let answer = self.send(image, get(url, MANIFEST_SIZE_MAX), deadline).await?;
+        let answer = self.send(image, get(url, size_max), deadline).await?;
         if answer.status.as_u16() == 404 {
-            return Ok(FallbackIndex::empty(answer, false));
+            return Ok(FallbackAnswer::Nothing(answer));
         }
         let answer = answer.wanted(&[200])?;
         // GitLab takes such a tag for the digest it looks like and serves the subject itself, whose
         // children would then pass for its referrers.
         let hash = crypto::Hash::of(subject.algorithm(), &answer.body);
         if Digest::from(hash) == *subject {
-            return Ok(FallbackIndex::empty(answer, true));
+            return Ok(FallbackAnswer::TheImage(answer));
         }
-        let wanted = "an OCI index under the referrers tag";
-        let mut rest: serde_json::Map<String, Value> = serde_json::from_slice(&answer.body)
-            .map_err(|error| answer.malformed(wanted, error.to_string()))?;
-        let served_as = answer.header(CONTENT_TYPE).map(essence);
-        let stated = rest.get("mediaType").and_then(Value::as_str).or(served_as);
-        if served_as.or(stated) != Some(OCI_INDEX) || stated != Some(OCI_INDEX) {
-            return Err(answer.malformed(wanted, stated.unwrap_or("no media type")));
-        }
-        let Some(Value::Array(manifests)) = rest.remove("manifests") else {
-            return Err(answer.malformed(wanted, "no list of manifests"));
-        };
-        Ok(FallbackIndex { manifests, rest, is_the_image: false, answer })
+        Ok(FallbackAnswer::Index(answer))
     }
+}
+
+/// What stands under the tag that stands in for the API.
+enum FallbackAnswer {
+    Nothing(Answer),
+    /// The image itself: the registry takes the tag for the digest that it looks like.
+    TheImage(Answer),
+    /// Something else, which has to be an index.
+    Index(Answer),
+}
+
+const FALLBACK: &str = "an OCI index under the referrers tag";
+
+fn check_fallback_type(answer: &Answer, stated: Option<&str>) -> Result<(), FetchError> {
+    let served_as = answer.header(CONTENT_TYPE).map(essence);
+    let stated = stated.or(served_as);
+    if served_as.or(stated) != Some(OCI_INDEX) || stated != Some(OCI_INDEX) {
+        return Err(answer.malformed(FALLBACK, stated.unwrap_or("no media type")));
+    }
+    Ok(())
+}
+
+fn no_manifests(answer: &Answer) -> FetchError {
+    answer.malformed(FALLBACK, "no list of manifests")
 }
 
 impl FallbackIndex {
@@ -182,14 +254,14 @@ impl Referrers {
     }
 
     /// Adds the descriptors of a page. One that is broken does not hide the others.
-    fn add(&mut self, manifests: Vec<Value>, answer: &Answer) {
+    fn add(&mut self, manifests: Vec<&RawValue>, answer: &Answer) {
         if self.descriptors.len() + manifests.len() > REFERRERS_MAX {
             let kind = FetchErrorKind::TooMany { what: "referrers", max: REFERRERS_MAX };
             self.shortfall = Some(answer.error(kind));
         }
         let room = REFERRERS_MAX - self.descriptors.len();
         for manifest in manifests.into_iter().take(room) {
-            match serde_json::from_value::<Descriptor>(manifest) {
+            match crate::json::parse::<Descriptor>(manifest.get().as_bytes()) {
                 // What others say about a referrer is neither believed nor kept.
                 Ok(Descriptor {
                     annotations: _,
@@ -222,8 +294,8 @@ impl Referrers {
     }
 }
 
-impl Page {
-    fn parse(answer: &Answer) -> Result<Self, FetchError> {
+impl<'a> Page<'a> {
+    fn parse(answer: &'a Answer) -> Result<Self, FetchError> {
         let content_type = answer.header(CONTENT_TYPE).map(essence);
         if answer.status.as_u16() != 200 {
             return Err(answer.refusal());

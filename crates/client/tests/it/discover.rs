@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use client::error::FetchErrorKind;
-use client::registry::discover::{BUNDLE_SIZE_MAX, OPENED_MAX, REFERRER_SIZE_MAX};
+use client::registry::discover::{BUNDLE_SIZE_MAX, OPENED_MAX, REFERRER_SIZE_MAX, Room};
 use client::registry::{AttachmentKind, Found, IgnoredReason, Place, RawEvidence, ReferrersSource};
 use evidence::Digest;
 use serde_json::{Value, json};
@@ -64,6 +64,10 @@ impl Stock {
     }
 
     async fn find(self, source: ReferrersSource) -> (Found, Server) {
+        self.find_within(Room::MOST, source).await
+    }
+
+    async fn find_within(self, room: Room, source: ReferrersSource) -> (Found, Server) {
         let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": self.listed});
         let index = serde_json::to_vec(&index).unwrap();
         let (subject, content) = (self.subject, self.content);
@@ -81,7 +85,10 @@ impl Stock {
         })
         .await;
         let image = image(&server, "acme/app:v1");
-        (anonymous().find_evidence(&image, &subject, ample()).await, server)
+        let registry = anonymous();
+        let mut discovery = registry.discover_within(room, &image, &subject, ample()).await;
+        while discovery.advance().await {}
+        (discovery.into_found(), server)
     }
 }
 
@@ -287,6 +294,84 @@ async fn bundles_have_a_size_each_and_together() {
     let (found, _server) = stock.find(ReferrersSource::Api).await;
     assert_eq!(found.pieces.len(), 3);
     assert_kind!(found.obstacles[0], FetchErrorKind::TooLarge { .. });
+}
+
+/// Who has many images to look at gives each a little room first, and must know whether more of it
+/// would show more.
+#[tokio::test]
+async fn what_does_not_fit_into_the_room_given_is_said_to_be_left_out() {
+    let stock = || {
+        let mut stock = Stock::new();
+        stock.add_bundle("small");
+        stock.add_bundle(&"x".repeat(5000));
+        stock
+    };
+    for (evidence, document, pieces, left_out) in [
+        (6000, 4096, 2, false),
+        (5000, 4096, 1, true),
+        (4, 4096, 0, true),
+        // The list of referrers, or the referrer, is longer than that.
+        (6000, 400, 0, true),
+        (Room::MOST.evidence, Room::MOST.document, 2, false),
+    ] {
+        let room = Room { evidence, document };
+        for source in [ReferrersSource::Api, ReferrersSource::FallbackTag] {
+            let (found, _server) = stock().find_within(room, source).await;
+            assert_eq!((found.pieces.len(), found.left_out), (pieces, left_out), "{room:?}");
+            assert_eq!(found.obstacles.is_empty(), !left_out, "{room:?}: {found:?}");
+        }
+    }
+    // What is too long for anybody is not left out for want of room.
+    let mut huge = Stock::new();
+    let mut manifest = huge.bundle("huge");
+    manifest["layers"][0]["size"] = (BUNDLE_SIZE_MAX + 1).into();
+    huge.add(BUNDLE, &manifest, &["huge"]);
+    let room = Room { evidence: 6000, document: 4096 };
+    let (found, _server) = huge.find_within(room, ReferrersSource::Api).await;
+    assert_eq!((found.obstacles.len(), found.left_out), (1, false));
+}
+
+/// The signatures under a tag may all be over one payload, which is fetched once and held as often.
+#[tokio::test]
+async fn what_is_held_twice_takes_room_twice() {
+    const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+    let payload = "x".repeat(2500);
+    for (count, pieces) in [(1, 1), (2, 2), (3, 0)] {
+        let mut stock = Stock::new();
+        let mut layer = Stock::descriptor(SIMPLE_SIGNING, payload.as_bytes());
+        let layers: Vec<_> = (0..count)
+            .map(|number| {
+                layer["annotations"] =
+                    json!({"dev.cosignproject.cosign/signature": number.to_string()});
+                layer.clone()
+            })
+            .collect();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": Stock::descriptor(EMPTY, b"{}"), "layers": layers,
+        });
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let tag = format!("manifests/sha256-{}.sig", stock.subject.hex());
+        stock.content.insert(tag, (OCI_MANIFEST, bytes));
+        let blob = format!("blobs/{}", Digest::sha256(payload.as_bytes()));
+        stock.content.insert(blob, ("application/octet-stream", payload.clone().into_bytes()));
+        let room = Room { evidence: 6000, document: 4096 };
+        let (found, _server) = stock.find_within(room, ReferrersSource::Api).await;
+        assert_eq!((found.pieces.len(), found.left_out), (pieces, pieces == 0), "{found:?}");
+    }
+}
+
+/// An entry of a list can be anything, by the thousand, and none hides the others.
+#[tokio::test]
+async fn entries_that_are_no_descriptors_are_passed_over_one_by_one() {
+    for source in [ReferrersSource::Api, ReferrersSource::FallbackTag] {
+        let mut stock = Stock::new();
+        stock.listed.extend([json!({"": 0}), json!([]), json!(null), json!("x")]);
+        stock.add_bundle("one");
+        let (found, _server) = stock.find(source).await;
+        assert_eq!(contents(&found), ["one"]);
+        assert_eq!(found.obstacles.len(), 1, "{found:?}");
+    }
 }
 
 /// Eight of them are read at a time, by whoever can push.
