@@ -25,9 +25,10 @@ use crate::trust_root::{Log, TrustRoot, Window};
 pub struct VerifiedEntry {
     body: Body,
     log_id: Vec<u8>,
+    log_host: String,
     log_index: u64,
     promised_time: Option<UnixTime>,
-    log_window: Window,
+    log_windows: NonEmpty<Window>,
     /// SubjectPublicKeyInfo of the log's key: what makes two logs two.
     log_key: Vec<u8>,
 }
@@ -45,6 +46,12 @@ impl VerifiedEntry {
         &self.log_id
     }
 
+    /// The host under which the trust root names the log.
+    #[must_use]
+    pub fn log_host(&self) -> &str {
+        &self.log_host
+    }
+
     /// The entry's number in the log: as promised, which in v1 counts over all shards, else its
     /// proven position in the tree. What the bundle says beside them is nobody's word.
     #[must_use]
@@ -58,9 +65,15 @@ impl VerifiedEntry {
         self.promised_time
     }
 
-    /// When the log's key is trusted.
-    pub(crate) fn log_window(&self) -> Window {
-        self.log_window
+    /// Whether the log's key was trusted at that time.
+    ///
+    /// # Errors
+    /// When it was not; with a window in which it was.
+    pub(crate) fn check_log_key_at(&self, time: UnixTime) -> Result<(), Window> {
+        match self.log_windows.iter().any(|window| window.contains(time)) {
+            true => Ok(()),
+            false => Err(*self.log_windows.last()),
+        }
     }
 
     /// SubjectPublicKeyInfo of the log's key.
@@ -99,10 +112,28 @@ fn verify_entry(
     roots: &TrustRoot,
     trace: &mut Trace,
 ) -> Result<VerifiedEntry, Refusal> {
-    let log = roots.log(&entry.log_id).ok_or_else(|| Refusal::UnknownLog {
+    let mut refusal = Refusal::UnknownLog {
         index,
         log_id: entry.log_id.iter().take(32).map(|byte| format!("{byte:02x}")).collect(),
-    })?;
+    };
+    // A key may be trusted for several spans of time; one of them has to hold.
+    for log in roots.logs_named(&entry.log_id) {
+        match verify_entry_of(log, index, entry, format, roots, trace) {
+            Ok(verified) => return Ok(verified),
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
+}
+
+fn verify_entry_of(
+    log: &Log,
+    index: usize,
+    entry: &LogEntry,
+    format: Format,
+    roots: &TrustRoot,
+    trace: &mut Trace,
+) -> Result<VerifiedEntry, Refusal> {
     let promised_time = match &entry.promise {
         Some(promise) => Some(verify_promise(index, entry, promise, log, trace)?),
         None => None,
@@ -119,12 +150,15 @@ fn verify_entry(
         (None, Some(proof)) => proof.leaf_index.0,
         _ => entry.log_index,
     };
+    let same_key = |other: &&Log| other.key.spki_der() == log.key.spki_der();
+    let others = roots.logs_named(&entry.log_id).filter(same_key).map(|other| other.window);
     Ok(VerifiedEntry {
         body: entry.body.clone(),
         log_id: entry.log_id.clone(),
+        log_host: log.host.clone(),
         log_index,
         promised_time,
-        log_window: log.window,
+        log_windows: NonEmpty::collect(others).unwrap_or(NonEmpty::new(log.window)),
         log_key: log.key.spki_der().to_vec(),
     })
 }

@@ -251,6 +251,14 @@ pub enum Refusal {
     /// A certificate timestamp that does not verify.
     #[error("the certificate transparency timestamp does not verify under its log's key")]
     BadCertificateTimestamp,
+    /// A certificate timestamp that is later than what the certificate was used for.
+    #[error("the CT log took the certificate after it had been used")]
+    CertificateTimestampInFuture {
+        /// The certificate timestamp's time.
+        time: UnixTime,
+        /// The last time at which the signature was seen.
+        used: UnixTime,
+    },
     /// A certificate timestamp of a time when the log's key was not trusted.
     #[error("the CT log's key was not valid when it took the certificate")]
     CtLogKeyNotValid {
@@ -453,6 +461,7 @@ impl Refusal {
             Self::NoCertificateTimestamp { .. }
             | Self::MalformedCertificateTimestamps(_)
             | Self::BadCertificateTimestamp
+            | Self::CertificateTimestampInFuture { .. }
             | Self::CtLogKeyNotValid { .. } => Check::CertificateTransparency,
             Self::BadSignature | Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
                 Check::Signature
@@ -507,6 +516,9 @@ impl Refusal {
                     .as_deref()
                     .map_or_else(|| "nothing".to_owned(), |value| format!("{name}={value}")),
             ),
+            Self::CertificateTimestampInFuture { time, used } => {
+                text(&format_args!("a promise from before {used}, when it was used"), time)
+            }
             Self::TimeInFuture { time, now } => {
                 text(&format_args!("a time up to {now}, which is now"), time)
             }

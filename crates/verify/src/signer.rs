@@ -14,7 +14,7 @@ use crate::check::Check;
 use crate::explain::Trace;
 use crate::refusal::{Observers, Refusal};
 use crate::threshold::check_threshold;
-use crate::time::{VerifiedTime, window_of};
+use crate::time::{CLOCK_SKEW_MAX_S, VerifiedTime, window_of};
 use crate::trust_root::{CertificateAuthority, Log, TrustRoot};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
@@ -102,7 +102,7 @@ pub fn verify(
                         format!("valid {}", window_of(certificate)),
                     )
                 });
-                verify_certificate_timestamps(certificate, authority, roots, trace)?;
+                verify_certificate_timestamps(certificate, times, authority, roots, trace)?;
                 return identify(certificate);
             }
             Err(why) => refusal = why,
@@ -156,6 +156,7 @@ fn verify_under(
 
 fn verify_certificate_timestamps(
     certificate: &Certificate,
+    times: &NonEmpty<VerifiedTime>,
     authority: &CertificateAuthority,
     roots: &TrustRoot,
     trace: &mut Trace,
@@ -167,7 +168,12 @@ fn verify_certificate_timestamps(
     let tbs = certificate.tbs_without(SCT_LIST).map_err(|_| Refusal::BadCertificateTimestamp)?;
     let issuer_key_hash = authority.chain.issuing().public_key().id();
     let mut proven = Vec::new();
+    let used = times.iter().map(VerifiedTime::time).max().unwrap_or(certificate.not_before());
     for timestamp in &timestamps {
+        // RFC 6962 §5.2: none from the future; a certificate is logged before it is used.
+        if timestamp.time > used.plus_seconds(CLOCK_SKEW_MAX_S) {
+            return Err(Refusal::CertificateTimestampInFuture { time: timestamp.time, used });
+        }
         // A log that is not known proves nothing; one that is known must have signed.
         proven.extend(verify_certificate_timestamp(timestamp, &issuer_key_hash, &tbs, roots)?);
     }

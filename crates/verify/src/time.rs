@@ -76,10 +76,12 @@ pub fn observe(
 }
 
 /// As [`observe`], where no time at all is in order: for a pinned key, which has no validity of
-/// its own. What times there are must still hold, and reach a threshold of more than one.
+/// its own. What times there are must still hold, and reach a threshold of more than one; without
+/// any, the keys of the logs must be trusted now.
 ///
 /// # Errors
-/// When one lies in the future or outside a log key's validity, a timestamp contradicts itself, or
+/// When one lies in the future or outside a log key's validity, a log's key is not trusted now and
+/// there is none, a timestamp contradicts itself, or
 /// there are fewer than the trust root demands.
 pub fn observe_any(
     evidence: &Evidence,
@@ -100,12 +102,20 @@ pub fn observe_any(
                 let observers = Observers::Times;
                 return Err(Refusal::TooFewObservers { observers, wanted, found: 0 });
             }
+            // Nobody says when, so it may be now: a log that is retired proves nothing any more.
+            for (index, entry) in entries.iter().enumerate() {
+                check_log_key(index, entry, now)?;
+            }
             trace.skipped(Check::Time, || {
                 ("a trusted time".to_owned(), "none, which a pinned key does not need".to_owned())
             });
             Ok(Vec::new())
         }
     }
+}
+
+fn check_log_key(index: usize, entry: &VerifiedEntry, time: UnixTime) -> Result<(), Refusal> {
+    entry.check_log_key_at(time).map_err(|window| Refusal::LogKeyNotValid { index, time, window })
 }
 
 /// The times, and why a timestamp was passed over, if one was.
@@ -152,9 +162,8 @@ fn check_times(
         }
         // A log that promises no time was asked at about the time of the timestamp.
         for (index, entry) in entries.iter().enumerate() {
-            let window = entry.log_window();
-            if entry.promised_time().is_none() && !window.contains(*time) {
-                return Err(Refusal::LogKeyNotValid { index, time: *time, window });
+            if entry.promised_time().is_none() {
+                check_log_key(index, entry, *time)?;
             }
         }
     }

@@ -209,9 +209,9 @@ impl TrustRoot {
         &self.digest
     }
 
-    /// The transparency log with that identifier.
-    pub(crate) fn log(&self, id: &[u8]) -> Option<&Log> {
-        self.logs.iter().find(|log| log.id == id)
+    /// The transparency logs with that identifier: one key, trusted for several spans of time.
+    pub(crate) fn logs_named(&self, id: &[u8]) -> impl Iterator<Item = &Log> {
+        self.logs.iter().filter(move |log| log.id == id)
     }
 }
 

@@ -82,6 +82,14 @@ pub(super) fn times(list: &mut List) {
             }),
         );
     }
+    for (when, later) in [("61 seconds after it was used", 61_000), ("in a year", 31_536_000_000)] {
+        list.add("CertificateTimestampInFuture", format!("a certificate logged {when}"), {
+            Scene::v1().on_certificate(move |certificate| {
+                certificate.scts[0].time_ms =
+                    u64::try_from(SIGNED_AT * 1000).unwrap_or_default() + later;
+            })
+        });
+    }
     for (edge, validity) in [
         ("begins a second late", (SIGNED_AT + 1, clock::DISSOLVED)),
         ("had ended a second before", (FOUNDED, SIGNED_AT - 1)),

@@ -1,8 +1,9 @@
 //! The advisories of other verifiers that concern proving evidence, each as a test of its own name.
 //! What is swapped, edited or missing here was accepted somewhere once.
 
+use evidence::UnixTime;
 use serde_json::{Value, json};
-use testkit::clock::{CERTIFIED_FROM, CERTIFIED_TO, SIGNED_AT};
+use testkit::clock::{CERTIFIED_FROM, CERTIFIED_TO, FOUNDED, SIGNED_AT};
 use testkit::json::{at, change_bytes, remove};
 use testkit::log::Kind;
 use testkit::{Format, Instance, Key, Scene};
@@ -177,6 +178,56 @@ fn cve_2026_54787_pinned_key_after_the_windows_end() {
     assert_eq!(refused(&log), "LogKeyNotValid");
     let stamps = Scene::v2().pinned().with_instance(|instance| instance.timestamp_window.1 = ended);
     assert_eq!(refused(&stamps), "TimestampAuthorityNotValid");
+}
+
+/// The same without any time: leaving evidence away must not turn a refusal into a proof.
+#[test]
+fn a_pinned_key_without_a_time_needs_a_log_that_is_trusted_now() {
+    let timeless = || {
+        let v1 = Scene::v1().pinned().with(|scene| scene.entries[0].promise = false);
+        [v1, Scene::v2().pinned().with(|scene| scene.timestamps = 0)]
+    };
+    for scene in timeless() {
+        assert!(prove(&scene).unwrap().times().is_empty());
+        let now = scene.now;
+        for (window, trusted) in [
+            ((FOUNDED, Some(now)), true),
+            ((FOUNDED, Some(now - 1)), false),
+            ((now, None), true),
+            ((now + 1, None), false),
+        ] {
+            let scene = scene.clone().with_instance(|instance| {
+                (instance.log_v1_window, instance.log_v2_window) = (window, window);
+            });
+            match prove(&scene) {
+                Ok(_) => assert!(trusted, "{window:?}"),
+                Err(refusal) => {
+                    assert_eq!((variant(&refusal).as_str(), trusted), ("LogKeyNotValid", false));
+                }
+            }
+        }
+    }
+}
+
+/// A trust root may name a log's key once for each span of time in which it is trusted.
+#[test]
+fn a_log_is_trusted_in_any_of_its_windows() {
+    for scene in [Scene::v1(), Scene::v2()] {
+        let scene = scene.with_instance(|instance| {
+            let ended = (FOUNDED, Some(SIGNED_AT - 1));
+            (instance.log_v1_window, instance.log_v2_window) = (ended, ended);
+        });
+        let mut sealed = scene.seal();
+        assert_eq!(variant(&prove_sealed(&scene, &sealed).unwrap_err()), "LogKeyNotValid");
+        let logs = at(&mut sealed.trust_root, "/tlogs").as_array_mut().unwrap();
+        let mut again = logs.clone();
+        for log in &mut again {
+            let begins = UnixTime::from_seconds(SIGNED_AT).to_string();
+            *at(log, "/publicKey/validFor") = json!({"start": begins});
+        }
+        logs.extend(again);
+        prove_sealed(&scene, &sealed).unwrap();
+    }
 }
 
 /// Only the signer's own validity was checked (cosign): it outlived its intermediate.
