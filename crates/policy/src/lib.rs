@@ -10,13 +10,15 @@ mod fields;
 pub mod glob;
 pub mod kms;
 pub mod language;
+pub mod manifests;
+pub mod policy_file;
 pub mod problem;
 pub mod regexp;
 mod yaml;
 
 pub use cluster_image_policy::ClusterImagePolicy;
 pub use fields::ENTRIES_MAX;
-pub use problem::{Problem, Problems, Wrong};
 pub use language::{BadProgram, Language};
+pub use problem::{Problem, Problems, Wrong};
 pub use regexp::Regexp;
 pub use yaml::{DEPTH_MAX, DOCUMENTS_MAX, EXPANSION_MAX, TEXT_SIZE_MAX, YamlError};

@@ -5,5 +5,6 @@ mod cluster_image_policy;
 mod cover;
 mod glob;
 mod language;
+mod manifests;
 mod regexp;
 mod yaml;
