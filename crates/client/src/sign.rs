@@ -1,20 +1,21 @@
 //! Signing: token, one ephemeral key, certificate, signature, log entry and timestamp, bundle;
 //! verified by the chain that every verifier uses before it is handed out.
 //!
-//! Sigstore client specification, "Signing". One [`SigningSession`] has one key and one
-//! certificate, and signs any number of artifacts while the certificate is valid. The key never
-//! leaves memory.
+//! Sigstore client specification, "Signing". One [`SigningSession`] has one key, and signs any
+//! number of artifacts: while its certificate is valid, or for ever with a key that verifiers know.
+//! An ephemeral key never leaves memory. Services that are down are asked again for a while, and
+//! passed over where the configuration names others of their kind.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crypto::{KeyFileError, KeyKind, KeyPair, Message, SignError, Signer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crypto::{HashAlgorithm, KeyFileError, KeyKind, KeyPair, Message, Scheme, SignError, Signer};
 use evidence::bundle::{Content, Format, SignerMaterial};
 use evidence::certificate::SubjectName;
 use evidence::cosign::WriteLayerError;
 use evidence::envelope::pae;
 use evidence::{Certificate, Digest, Envelope, Evidence, ParseEvidenceError, UnixTime};
-use futures::future::try_join_all;
 use verify::{
     Artifact, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Requirement, TrustRoot,
     Verdict,
@@ -26,27 +27,28 @@ use crate::error::FetchError;
 use crate::http::Http;
 use crate::log::{AppendError, Log, LogVersion, SignedBy};
 use crate::oidc::IdentityToken;
+use crate::outage::{Again, FromService, Outage, Patience, Pool, PoolError};
 use crate::timestamp::TimestampAuthority;
-use crate::trust_config::{ClientTrustConfig, SelectError};
+use crate::trust_config::{Choice, ClientTrustConfig, SelectError};
 
-/// Time for a certificate (Cosign's).
-const CERTIFY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for log entries and timestamps of one artifact (Cosign's, for the log).
-const WITNESS_TIMEOUT: Duration = Duration::from_secs(90);
+/// How often a signature is made anew because the log has it already: once explains a lost answer.
+const SIGNATURES_MAX: usize = 2;
 
 /// Where to sign, and whom to believe that it was done.
 #[derive(Clone, Debug)]
 pub struct SigningServices {
-    authority: Authority,
-    logs: Vec<Log>,
-    timestamp_authorities: Vec<TimestampAuthority>,
+    authorities: Pool<Authority>,
+    logs: Pool<Log>,
+    timestamp_authorities: Pool<TimestampAuthority>,
     trust_root: Arc<TrustRoot>,
+    patience: Patience,
 }
 
 /// What is to be signed.
 #[derive(Clone, Debug)]
 pub enum ToSign {
-    /// An artifact, of which the SHA-256 digest is known.
+    /// An artifact, of which the digest is known: SHA-256, but for keys that want another
+    /// ([`SigningSession::digest_algorithm`]).
     Artifact(Digest),
     /// A payload in an envelope, about an artifact with that digest.
     Payload {
@@ -66,11 +68,12 @@ pub enum ToSign {
     },
 }
 
-/// A key that was certified for an identity, ready to sign.
+/// A key, ready to sign.
 pub struct SigningSession<'a> {
     services: &'a SigningServices,
-    key: KeyPair,
-    certificate: Certificate,
+    key: Arc<dyn Signer>,
+    /// For an identity; without one, verifiers know the key.
+    certificate: Option<Certificate>,
 }
 
 /// Why nothing was signed.
@@ -98,6 +101,9 @@ pub enum SigningError {
     /// A log gave no entry.
     #[error("the transparency log")]
     Log(#[from] AppendError),
+    /// Services did not answer, though they were asked again and again.
+    #[error("{0}")]
+    Outage(Outage),
     /// A timestamp authority gave no timestamp.
     #[error("the timestamp authority")]
     Timestamp(#[source] FetchError),
@@ -128,23 +134,34 @@ impl SigningServices {
         now: UnixTime,
     ) -> Result<Self, SigningError> {
         let signing = &config.signing_config;
-        let authority = Authority::new(Arc::clone(http), signing.authority(now)?);
-        let selected = signing.logs(versions, now)?;
-        let stamped = signing.timestamp_authorities(now)?;
-        if selected.is_empty() {
+        let selected = signing.log_choice(versions, now)?;
+        if selected.candidates.is_empty() {
             return Err(SigningError::NoLog);
         }
-        if stamped.is_empty() && selected.iter().all(|(version, _)| *version == LogVersion::V2) {
+        let stamped = signing.timestamp_authority_choice(now)?;
+        let timeless = |(version, _): &(LogVersion, _)| *version == LogVersion::V2;
+        if stamped.candidates.is_empty() && selected.candidates.iter().all(timeless) {
             return Err(SigningError::NoTimestampAuthority);
         }
-        let log = |(version, url)| Log::new(Arc::clone(http), version, url);
-        let timestamp_authority = |url| TimestampAuthority::new(Arc::clone(http), url);
         Ok(Self {
-            authority,
-            logs: selected.into_iter().map(log).collect(),
-            timestamp_authorities: stamped.into_iter().map(timestamp_authority).collect(),
+            authorities: pool("certificate authority", signing.authority_choice(now)?, |url| {
+                Authority::new(Arc::clone(http), url)
+            }),
+            logs: pool("transparency log", selected, |(version, url)| {
+                Log::new(Arc::clone(http), version, url)
+            }),
+            timestamp_authorities: pool("timestamp authority", stamped, |url| {
+                TimestampAuthority::new(Arc::clone(http), url)
+            }),
             trust_root: Arc::new(config.trust_root.clone()),
+            patience: Patience::default(),
         })
+    }
+
+    /// As patient with services that are down as this.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Makes a key and has it certified for the token's identity.
@@ -153,17 +170,97 @@ impl SigningServices {
     /// When the authority cannot be asked or refuses.
     pub async fn open(&self, token: &IdentityToken) -> Result<SigningSession<'_>, SigningError> {
         let key = KeyPair::generate(KeyKind::EcdsaP256)?;
-        let deadline = Deadline::after(CERTIFY_TIMEOUT);
-        let issued = self.authority.certify(token, &key, deadline).await?;
-        Ok(SigningSession { services: self, key, certificate: issued.leaf })
+        let deadline = Deadline::after(self.patience.certificate_time);
+        // Each certificate is logged, so none is asked for twice that may have been issued.
+        let issued = self
+            .authorities
+            .ask(self.patience, deadline, Again::IfNothingWasDone, |authority| {
+                authority.certify(token, &key, deadline)
+            })
+            .await?;
+        let certificate = issued.into_iter().next().map(|issued| issued.leaf);
+        Ok(SigningSession { services: self, key: Arc::new(key), certificate })
+    }
+
+    /// Signs with a key that verifiers know, and asks no authority about it.
+    #[must_use]
+    pub fn open_with_key(&self, key: Arc<dyn Signer>) -> SigningSession<'_> {
+        SigningSession { services: self, key, certificate: None }
+    }
+}
+
+fn pool<T, S>(what: &'static str, choice: Choice<T>, service: impl Fn(T) -> S) -> Pool<S> {
+    Pool::new(what, choice.wanted, choice.candidates.into_iter().map(service).collect())
+}
+
+impl FromService for CertifyError {
+    fn fetch_error(&self) -> Option<&FetchError> {
+        match self {
+            Self::Fetch(error) => Some(error),
+            Self::Sign(_) => None,
+        }
+    }
+}
+
+impl FromService for AppendError {
+    fn fetch_error(&self) -> Option<&FetchError> {
+        match self {
+            Self::Fetch(error) => Some(error),
+            Self::NoDigest | Self::Unnameable { .. } | Self::Duplicate => None,
+        }
+    }
+}
+
+impl From<PoolError<CertifyError>> for SigningError {
+    fn from(error: PoolError<CertifyError>) -> Self {
+        match error {
+            PoolError::Refused(error) => Self::Certify(error),
+            PoolError::Outage(outage) => Self::Outage(outage),
+        }
+    }
+}
+
+impl From<PoolError<AppendError>> for SigningError {
+    fn from(error: PoolError<AppendError>) -> Self {
+        match error {
+            PoolError::Refused(error) => Self::Log(error),
+            PoolError::Outage(outage) => Self::Outage(outage),
+        }
+    }
+}
+
+impl From<PoolError<FetchError>> for SigningError {
+    fn from(error: PoolError<FetchError>) -> Self {
+        match error {
+            PoolError::Refused(error) => Self::Timestamp(error),
+            PoolError::Outage(outage) => Self::Outage(outage),
+        }
+    }
+}
+
+impl SigningError {
+    /// What remains to be done, if there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Outage(_) => Some(
+                "nothing was written anywhere; run the same again when the service answers, or \
+                 name another one in the signing configuration"
+                    .to_owned(),
+            ),
+            Self::Certify(CertifyError::Fetch(error))
+            | Self::Log(AppendError::Fetch(error))
+            | Self::Timestamp(error) => error.hint(),
+            _ => None,
+        }
     }
 }
 
 impl SigningSession<'_> {
-    /// The certificate.
+    /// The certificate, if the key was certified.
     #[must_use]
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
     /// Signs, logs, timestamps, and verifies the outcome. `clock` is asked when all is done.
@@ -175,38 +272,94 @@ impl SigningSession<'_> {
         to_sign: &ToSign,
         clock: &(dyn Fn() -> UnixTime + Sync),
     ) -> Result<Evidence, SigningError> {
-        let (content, about) = self.seal(to_sign)?;
+        let deadline = Deadline::after(self.services.patience.witness_time);
+        let scheme = self.scheme(to_sign);
+        let mut signatures = 0;
+        loop {
+            signatures += 1;
+            let (content, about) = self.seal(to_sign, scheme)?;
+            let outcome = match self.witness(content, scheme, deadline).await {
+                // A log whose answer was lost: another signature is another entry.
+                Err(SigningError::Log(AppendError::Duplicate)) if signatures < SIGNATURES_MAX => {
+                    continue;
+                }
+                outcome => outcome,
+            };
+            let evidence = outcome?;
+            self.verify(&evidence, &about, clock())?;
+            return Ok(evidence);
+        }
+    }
+
+    /// Has a signature timestamped and logged.
+    async fn witness(
+        &self,
+        content: Content,
+        scheme: Scheme,
+        deadline: Deadline,
+    ) -> Result<Evidence, SigningError> {
         let signature = match &content {
             Content::Message { signature, .. } => signature.clone(),
             Content::Envelope(envelope) => envelope.signature.clone(),
             Content::SimpleSigning { signature, .. } => signature.clone(),
         };
-        let scheme = self.key.public_key().default_scheme();
-        let signed_by = SignedBy::certificate(&self.certificate, scheme);
-        let deadline = Deadline::after(WITNESS_TIMEOUT);
+        let signed_by = match &self.certificate {
+            Some(certificate) => SignedBy::certificate(certificate, scheme),
+            None => SignedBy::key(self.key.public_key(), scheme),
+        };
+        let SigningServices { logs, timestamp_authorities, patience, .. } = self.services;
         // The timestamp first: a log without a time of its own is asked at about that moment.
-        let stamps = self.services.timestamp_authorities.iter();
-        let stamps = stamps.map(|authority| authority.stamp(&signature, deadline));
-        let timestamps = try_join_all(stamps).await.map_err(SigningError::Timestamp)?;
-        let logs = self.services.logs.iter();
-        let entries =
-            try_join_all(logs.map(|log| log.append(&content, &signed_by, deadline))).await?;
-        let evidence = Evidence {
+        let timestamps = match timestamp_authorities.is_empty() {
+            true => Vec::new(),
+            false => {
+                timestamp_authorities
+                    .ask(*patience, deadline, Again::Always, |authority| {
+                        authority.stamp(&signature, deadline)
+                    })
+                    .await?
+            }
+        };
+        let entries = logs
+            .ask(*patience, deadline, Again::Always, |log| {
+                log.append(&content, &signed_by, deadline)
+            })
+            .await?;
+        Ok(Evidence {
             format: match &content {
                 Content::SimpleSigning { .. } => Format::CosignSignature,
                 Content::Message { .. } | Content::Envelope(_) => Format::BundleV0_3,
             },
-            signer: SignerMaterial::Certificate(Box::new(self.certificate.clone())),
+            signer: match &self.certificate {
+                Some(certificate) => SignerMaterial::Certificate(Box::new(certificate.clone())),
+                // Cosign's hint: the hash of the key.
+                None => SignerMaterial::PublicKeyHint(STANDARD.encode(self.key.public_key().id())),
+            },
             entries,
             timestamps,
             content,
-        };
-        self.verify(&evidence, &about, clock())?;
-        Ok(evidence)
+        })
     }
 
-    fn seal(&self, to_sign: &ToSign) -> Result<(Content, Digest), SigningError> {
-        let scheme = self.key.public_key().default_scheme();
+    /// With what an artifact has to be hashed for [`ToSign::Artifact`].
+    #[must_use]
+    pub fn digest_algorithm(&self) -> HashAlgorithm {
+        // Ed25519ph is over SHA-512 (RFC 8032 §5.1).
+        self.key.public_key().default_scheme().hash().unwrap_or(HashAlgorithm::Sha512)
+    }
+
+    /// How something is signed: as the key usually does, but prehashed where the log gets to see
+    /// only a hash and could not verify anything else.
+    fn scheme(&self, to_sign: &ToSign) -> Scheme {
+        let key = self.key.public_key();
+        let whole = matches!(to_sign, ToSign::Payload { .. })
+            && self.services.logs.iter().all(|log| log.version() == LogVersion::V1);
+        match key.kind() {
+            KeyKind::Ed25519 if !whole => Scheme::Ed25519ph,
+            _ => key.default_scheme(),
+        }
+    }
+
+    fn seal(&self, to_sign: &ToSign, scheme: Scheme) -> Result<(Content, Digest), SigningError> {
         match to_sign {
             ToSign::Artifact(digest) => {
                 let signature = self.key.sign(scheme, Message::Hashed(digest.hash()))?;
@@ -231,6 +384,39 @@ impl SigningSession<'_> {
         }
     }
 
+    /// The requirement that this session's signer, and nobody else, meets.
+    ///
+    /// # Errors
+    /// When the certificate names nobody.
+    pub fn authority(&self) -> Result<verify::Authority, SigningError> {
+        let name = "the signer".to_owned();
+        let roots = Arc::clone(&self.services.trust_root);
+        Ok(match &self.certificate {
+            None => {
+                let key = Box::new(self.key.public_key().clone());
+                verify::Authority::Key { name, roots, key }
+            }
+            Some(certificate) => {
+                let nobody = || SigningError::NotVerified {
+                    reasons: "the certificate names nobody".to_owned(),
+                };
+                let subject = certificate.names().first().and_then(SubjectName::as_str);
+                let issuer = certificate.fulcio().issuer();
+                let (Some(subject), Some(issuer)) = (subject, issuer) else {
+                    return Err(nobody());
+                };
+                let pattern = |text| Pattern::exact(text).map_err(|_| nobody());
+                let identity = IdentityPattern {
+                    issuer: pattern(issuer)?,
+                    subject: pattern(subject)?,
+                    extensions: Vec::new(),
+                };
+                let identities = NonEmpty::new(identity);
+                verify::Authority::Keyless { name, roots, identities }
+            }
+        })
+    }
+
     /// Runs the verifier's own chain over what will be written: its bytes, parsed anew.
     fn verify(
         &self,
@@ -251,28 +437,11 @@ impl SigningSession<'_> {
             let reasons = reasons.to_owned();
             SigningError::NotVerified { reasons }
         };
-        let subject = self.certificate.names().first().and_then(SubjectName::as_str);
-        let issuer = self.certificate.fulcio().issuer();
-        let (Some(subject), Some(issuer)) = (subject, issuer) else {
-            return Err(not_verified("the certificate names nobody"));
-        };
-        let pattern =
-            |text| Pattern::exact(text).map_err(|_| not_verified("the certificate names nobody"));
-        let identity = IdentityPattern {
-            issuer: pattern(issuer)?,
-            subject: pattern(subject)?,
-            extensions: Vec::new(),
-        };
-        let name = "the signer".to_owned();
+        let authority = self.authority()?;
+        let name = authority.name().to_owned();
         let policy = Policy {
-            name: name.clone(),
-            requirements: NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(
-                verify::Authority::Keyless {
-                    name,
-                    roots: Arc::clone(&self.services.trust_root),
-                    identities: NonEmpty::new(identity),
-                },
-            ))),
+            name,
+            requirements: NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority))),
         };
         let pieces = [Piece { source: "the new bundle".to_owned(), evidence: Ok(written) }];
         let artifact = Artifact::from_digest(*about);

@@ -1,43 +1,115 @@
 //! The commands, one file each, and the argument groups that several of them share.
 
 mod admit;
+mod annotations;
+mod attaching;
+mod attest;
+mod attest_blob;
+mod blob;
+mod bundle;
+mod completion;
+mod coverage;
 mod demo;
+mod env;
+mod explain;
+mod generate_key_pair;
+mod identity;
 mod images;
+mod import_key_pair;
+mod initialize;
+mod instance;
+mod keys;
+mod login;
+mod predicates;
+mod public_key;
 mod serve;
 mod sign;
 mod sign_blob;
 mod signing;
+mod signing_config;
+mod specification;
 mod trust;
+mod trusted_root;
 mod verify;
 mod verify_blob;
+mod version;
 
-use clap::Subcommand;
+use std::path::Path;
+
+use clap::{CommandFactory, Subcommand};
 
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::machine::NewFile;
+use crate::{Arguments, command_line, ui};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Admit(admit::Admit),
+    Attest(attest::Attest),
+    AttestBlob(attest_blob::AttestBlob),
+    Bundle(bundle::Bundle),
+    Completion(completion::Completion),
+    Coverage(coverage::Coverage),
     Demo(demo::Demo),
+    Env(env::Env),
+    Explain(explain::Explain),
+    GenerateKeyPair(generate_key_pair::GenerateKeyPair),
+    ImportKeyPair(import_key_pair::ImportKeyPair),
+    Initialize(initialize::Initialize),
+    Login(login::Login),
+    Man(completion::Man),
+    PublicKey(public_key::PublicKeyCommand),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
+    SigningConfig(signing_config::SigningConfigCommand),
+    TrustedRoot(trusted_root::TrustedRoot),
     Verify(verify::Verify),
     VerifyBlob(verify_blob::VerifyBlob),
+    Version(version::Version),
 }
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let spelled = || command_line::all_spellings(Arguments::command());
         match self {
             Self::Admit(command) => command.run(),
+            Self::Attest(command) => command.run(global),
+            Self::AttestBlob(command) => command.run(global),
+            Self::Bundle(command) => command.run(),
+            Self::Completion(command) => command.run(spelled()),
+            Self::Coverage(command) => command.run(global),
             Self::Demo(command) => command.run(),
+            Self::Env(command) => command.run(),
+            Self::Explain(command) => command.run(global),
+            Self::GenerateKeyPair(command) => command.run(),
+            Self::ImportKeyPair(command) => command.run(),
+            Self::Initialize(command) => command.run(global),
+            Self::Login(command) => command.run(global),
+            Self::Man(command) => command.run(spelled()),
+            Self::PublicKey(command) => command.run(),
             Self::Serve(command) => command.run(),
-            Self::Sign(command) => command.run(),
-            Self::SignBlob(command) => command.run(),
-            Self::Verify(command) => command.run(),
+            Self::Sign(command) => command.run(global),
+            Self::SignBlob(command) => command.run(global),
+            Self::SigningConfig(command) => command.run(global),
+            Self::TrustedRoot(command) => command.run(global),
+            Self::Verify(command) => command.run(global),
             Self::VerifyBlob(command) => command.run(),
+            Self::Version(command) => command.run(),
+        }
+    }
+}
+
+/// Writes a document to a file as a whole, or to standard output.
+fn write_document(path: Option<&Path>, document: &[u8]) -> Result<(), Failure> {
+    match path {
+        Some(path) => NewFile::create(path)?.write(document),
+        None => {
+            ui::terminal::bytes(document);
+            Ok(())
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evidence::UnixTime;
+use tempfile::NamedTempFile;
 
 use crate::exit::{Exit, Failure};
 
@@ -51,15 +52,78 @@ pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, 
 /// Replaces a file as a whole: whoever reads it sees the old content or the new, also after a
 /// crash.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = directory_of(path);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = Path::new(&temporary);
-    let mut file = File::create(temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(temporary, path)?;
-    sync_directory(directory)
+    let mut temporary = beside(path)?;
+    temporary.write_all(content)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    sync_directory(directory_of(path))
+}
+
+/// A file with a name of its own beside that one, which goes away unless it takes its place.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".countersign-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What the user's mask leaves of it, as for any file.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(directory_of(path))
+}
+
+/// A file to be written once there is something to write. That it can be is known before.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    place: Place,
+}
+
+enum Place {
+    /// Takes the path's place when it is complete.
+    Beside(NamedTempFile),
+    /// A device or a pipe, which nothing must take the place of.
+    Itself(File),
+}
+
+impl NewFile {
+    /// Makes sure that the path can be written; nothing is changed there yet.
+    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| cannot_write(path).caused_by(error);
+        let place = match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(cannot_write(path).caused_by("it is a directory"));
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                Place::Itself(File::options().write(true).open(path).map_err(cannot)?)
+            }
+            _ => Place::Beside(beside(path).map_err(cannot)?),
+        };
+        Ok(Self { path: path.to_owned(), place })
+    }
+
+    /// Writes it.
+    pub(crate) fn write(self, content: &[u8]) -> Result<(), Failure> {
+        let path = &self.path;
+        let written = match self.place {
+            Place::Itself(mut file) => file.write_all(content),
+            Place::Beside(mut temporary) => temporary
+                .write_all(content)
+                .and_then(|()| temporary.as_file().sync_all())
+                .and_then(|()| temporary.persist(path).map_err(|error| error.error))
+                .and_then(|_| sync_directory(directory_of(path))),
+        };
+        written.map_err(|error| cannot_write(path).caused_by(error))
+    }
+}
+
+fn cannot_write(path: &Path) -> Failure {
+    Failure::new(Exit::Usage, format!("cannot write {}", path.display()))
+}
+
+/// Whether both paths are the same file.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| Some(one) == canonical(other))
 }
 
 /// The directory that a path is in, which for a bare name is the current one.
@@ -70,6 +134,15 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 /// Makes a directory's own entries durable.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Opens a page in the user's browser, with the program that the desktop has for it.
+pub(crate) fn open_in_browser(page: &str) -> io::Result<()> {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = std::process::Stdio::null;
+    let mut opener = std::process::Command::new(program);
+    let status = opener.arg(page).stdin(quiet()).stdout(quiet()).stderr(quiet()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("there is no browser")) }
 }
 
 /// One environment variable; `None` if it is not set, empty, or not text.

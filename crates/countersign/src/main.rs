@@ -3,34 +3,52 @@
 //! The crates below receive what they need as arguments; nothing below this one prints, exits, or
 //! asks the machine for the time.
 
+mod command_line;
 mod commands;
 mod documents;
 mod exit;
 mod gather;
+mod global;
 mod http;
 mod instance;
 mod machine;
 mod runtime;
+mod trust_documents;
 mod ui;
 
-use clap::Parser;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use commands::Command;
-use exit::Exit;
+use exit::{Exit, Failure};
+use global::Global;
 
 /// Sign container images and files without keys, log the signatures, verify them, and admit to a
 /// cluster only what the expected workflow signed.
+///
+/// Commands and flags that Cosign has mean here what they mean there. Every flag of theirs can
+/// stand in a variable too: COSIGN_ and its name in capitals.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {
+    #[command(flatten)]
+    global: Global,
+
     #[command(subcommand)]
     command: Command,
 }
 
-fn main() -> std::process::ExitCode {
-    let arguments = Arguments::parse();
-    ui::logging::start();
-    match arguments.command.run() {
+fn main() -> ExitCode {
+    let parsed = command_line::parse(Arguments::command(), std::env::args_os())
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        // Prints help where it was asked for, and ends.
+        Err(error) => error.exit(),
+    };
+    ui::logging::start(arguments.global.verbose);
+    match run(arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             ui::failure(&failure);
@@ -39,7 +57,12 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-impl From<Exit> for std::process::ExitCode {
+fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    arguments.global.redirect()?;
+    arguments.command.run(&arguments.global)
+}
+
+impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
     }

@@ -13,6 +13,16 @@ pub(crate) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> 
         .block_on(command)
 }
 
+/// Runs what does not wait for others, on this thread.
+pub(crate) fn block_on_here<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failure, "cannot start the runtime").caused_by(error))?
+        .block_on(work)
+}
+
 /// Runs what blocks where it may. A panic in there is a failure here.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

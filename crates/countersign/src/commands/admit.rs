@@ -11,9 +11,8 @@ use policy::cluster_image_policy::{self, ImagePolicy};
 use policy::{ClusterImagePolicy, Problems};
 
 use super::images;
+use super::instance::TrustRootArguments;
 use super::serve::bind;
-use super::signing::http_client;
-use super::trust::TrustRootArguments;
 use crate::exit::{Exit, Failure};
 use crate::http::admission::{Door, RegistryImages};
 use crate::http::tls;
@@ -46,6 +45,12 @@ pub(crate) struct Admit {
     #[arg(long, value_name = "FILE")]
     tls_key: PathBuf,
 
+    /// Certificates of the authorities of those who may ask (PEM). Without a certificate by one of
+    /// them nobody gets past the handshake, health checks included. Give the API server one in the
+    /// kubeconfig of its admission configuration.
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
@@ -62,7 +67,7 @@ pub(crate) struct Admit {
         default_value_t = 9,
         value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_MAX_S)
     )]
-    timeout: u64,
+    deadline: u64,
 
     #[command(flatten)]
     trust_root: TrustRootArguments,
@@ -82,7 +87,7 @@ enum Uncovered {
 impl Admit {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let policies = self.load_policies()?;
-        let security = tls::load(&self.tls_cert, &self.tls_key)?;
+        let security = tls::load(&self.tls_cert, &self.tls_key, self.client_ca.as_deref())?;
         runtime::block_on(async {
             let (listener, address) = bind(self.listen).await?;
             let names: Vec<_> = policies.iter().map(|policy| policy.name().to_owned()).collect();
@@ -91,9 +96,9 @@ impl Admit {
                 Uncovered::Warn => NoMatch::Warn,
                 Uncovered::Deny => NoMatch::Deny,
             };
-            let registry = RegistryImages(images::registry(&http_client()?)?);
+            let registry = RegistryImages(images::registry()?);
             let admission = Admission::new(policies, registry, no_match);
-            let door = Door::new(admission, Duration::from_secs(self.timeout), machine::now);
+            let door = Door::new(admission, Duration::from_secs(self.deadline), machine::now);
             let stop = runtime::stop_asked();
             ui::admit::started(&address, &names);
             let routes = http::admission::router(Arc::new(door));

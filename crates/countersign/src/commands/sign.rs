@@ -1,30 +1,40 @@
 //! `sign`: images in a registry, each with its signature beside it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use bytes::Bytes;
 use clap::Args;
-use client::registry::{BundleContent, NewReferrer};
-use client::{Deadline, Registry, ToSign};
+use client::registry::{BundleContent, CosignTag, Manifest, ManifestContent};
+use client::sign::SigningSession;
+use client::{Registry, ToSign};
+use evidence::cosign::SimpleSigning;
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 use evidence::statement::STATEMENT_TYPE_V1;
-use evidence::{Digest, ImageRef};
+use evidence::{Digest, Evidence, ImageRef, predicate};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
+use verify::{Artifact, Case, ClaimKind, ClaimPattern, Verdict};
 
-use super::images::{self, IMAGE_TIMEOUT};
+use super::attaching::{FormatArguments, Formats, Shelf, bundle};
+use super::images::{self, RegistryArguments};
 use super::signing::{self, SigningArguments};
+use super::{annotations, trust};
 use crate::exit::{Exit, Failure};
+use crate::gather::gather;
+use crate::global::Global;
+use crate::machine::NewFile;
 use crate::ui::Output;
 use crate::{machine, runtime, ui};
 
-/// Predicate type of a signature over an image (Cosign v3).
-const SIGN_PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+/// Images that are signed at once.
+const CONCURRENT: usize = 8;
 
-/// Sign images with a CI identity and attach each signature to its image in the registry.
+/// Sign images and attach each signature to its image in the registry.
 ///
 /// A tag is resolved once, and the digest it stood for is signed. The signature is attached as an
 /// OCI 1.1 referrer; where the registry has no referrers API, its fallback tag is written too. One
-/// certificate serves all images. Logins are taken from the Docker configuration.
+/// certificate serves all images, which are signed in parallel. Logins are taken from Docker's and
+/// Podman's configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
     /// Images, by tag or better by digest.
@@ -32,96 +42,173 @@ pub(crate) struct Sign {
     images: Vec<String>,
 
     /// Annotation to sign along, as KEY=VALUE; may be given several times.
-    #[arg(short, long = "annotations", value_name = "KEY=VALUE")]
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',', help_heading = "Evidence")]
     annotations: Vec<String>,
+
+    /// Sign every image of an index too.
+    #[arg(short, long, help_heading = "Evidence")]
+    recursive: bool,
+
+    #[command(flatten)]
+    formats: FormatArguments,
+
+    /// Sign only what this signer has not signed yet, with these annotations.
+    #[arg(long, help_heading = "Evidence", env = "COUNTERSIGN_IF_MISSING")]
+    if_missing: bool,
+
+    /// Attach the signature to the image.
+    #[arg(long, help_heading = "Evidence", value_name = "BOOL", default_value_t = true,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        action = clap::ArgAction::Set)]
+    upload: bool,
+
+    /// Write the bundle into a file too; for one image only.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    bundle: Option<PathBuf>,
 
     #[command(flatten)]
     signing: SigningArguments,
 
-    /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "COSIGN_OUTPUT")]
-    output: Output,
+    #[command(flatten)]
+    registry: RegistryArguments,
 
-    /// Accepted for Cosign's sake; nothing is asked when signing with a private instance.
-    #[arg(short, long, hide = true)]
-    yes: bool,
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// An image to be signed.
+struct Target {
+    image: ImageRef,
+    manifest: Manifest,
 }
 
 impl Sign {
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let parsed =
-            self.images.iter().map(|text| images::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        let annotations = self.parse_annotations()?;
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let parsed = images::parse_all(&self.images)?;
+        let annotations = annotations::parse(&self.annotations)?;
+        let formats = self.formats.chosen();
+        if !self.upload && self.bundle.is_none() {
+            return Err(Failure::usage("the signature would go nowhere")
+                .hint("with --upload=false, name a file with --bundle"));
+        }
+        let file = self.bundle.as_deref().map(NewFile::create).transpose()?;
         runtime::block_on(async {
-            let begun = self.signing.begin().await?;
-            let registry = images::registry(&begun.http)?;
-            let first = parsed.first().map(ToString::to_string).unwrap_or_default();
-            let session = begun
-                .services
-                .open(&begun.token)
-                .await
-                .map_err(|error| signing::failed(&first, error))?;
-            for image in &parsed {
-                sign_one(&registry, &session, image, &annotations, self.output).await?;
+            let registry = self.registry.open(&parsed)?;
+            let targets = self.targets(&registry, &parsed, global).await?;
+            if file.is_some() && targets.len() > 1 {
+                return Err(Failure::usage("--bundle takes the signature of one image only"));
+            }
+            let names: Vec<_> = targets.iter().map(|target| target.image.to_string()).collect();
+            let signing = self.signing.begin(&names, formats.cosign(), global).await?;
+            let session = signing.open(&names.join(", ")).await?;
+            let signed: Vec<_> = stream::iter(&targets)
+                .map(|target| self.sign(&registry, &session, target, &annotations, formats, global))
+                .buffer_unordered(CONCURRENT)
+                .try_collect()
+                .await?;
+            if let (Some(file), Some(evidence)) = (file, signed.iter().flatten().next()) {
+                file.write(&bundle(evidence)?)?;
             }
             Ok(Exit::Success)
         })
     }
 
-    fn parse_annotations(&self) -> Result<BTreeMap<String, String>, Failure> {
-        self.annotations
-            .iter()
-            .map(|text| match text.split_once('=') {
-                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-                _ => Err(Failure::usage(format!("cannot use the annotation `{text}`"))
-                    .hint("write it as KEY=VALUE")),
+    /// The images as they are now, with those of an index where that is wanted.
+    async fn targets(
+        &self,
+        registry: &Registry,
+        images: &[ImageRef],
+        global: &Global,
+    ) -> Result<Vec<Target>, Failure> {
+        let mut targets: Vec<Target> = Vec::new();
+        let mut left: Vec<_> = images.iter().rev().cloned().collect();
+        while let Some(image) = left.pop() {
+            let manifest = images::resolve(registry, &image, global.deadline()).await?;
+            if self.recursive
+                && let ManifestContent::Index(index) = &manifest.content
+            {
+                let children = index.manifests.iter().rev();
+                left.extend(children.map(|child| image.with_digest(child.digest)));
+            }
+            let is_new = |target: &Target| {
+                target.manifest.digest != manifest.digest || target.image.name() != image.name()
+            };
+            if targets.iter().all(is_new) {
+                targets.push(Target { image, manifest });
+            }
+        }
+        Ok(targets)
+    }
+
+    async fn sign(
+        &self,
+        registry: &Registry,
+        session: &SigningSession<'_>,
+        target: &Target,
+        annotations: &BTreeMap<String, String>,
+        formats: Formats,
+        global: &Global,
+    ) -> Result<Option<Evidence>, Failure> {
+        let Target { image, manifest } = target;
+        let shelf = Shelf { registry, image, manifest, deadline: global.deadline() };
+        let name = image.to_string();
+        if self.if_missing && is_signed(&shelf, session, annotations).await? {
+            ui::sign::there_already(self.output, &name, &manifest.digest);
+            return Ok(None);
+        }
+        let sign = async |to_sign: ToSign| {
+            let signed = session.sign(&to_sign, &machine::now).await;
+            signed.map_err(|error| signing::failed(&name, error))
+        };
+        let mut written = None;
+        if formats.bundle() {
+            let evidence = sign(ToSign::Payload {
+                payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
+                payload: statement(&manifest.digest, annotations),
+                about: manifest.digest,
             })
-            .collect()
+            .await?;
+            let predicate_type = predicate::SIGN.to_owned();
+            let content = BundleContent::DsseEnvelope { predicate_type };
+            let place = match self.upload {
+                true => shelf.put_bundle(&evidence, content).await?,
+                false => String::new(),
+            };
+            ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+            written = Some(evidence);
+        }
+        if formats.cosign() {
+            let payload = SimpleSigning::payload(&manifest.digest, &image.name(), annotations);
+            let evidence = sign(ToSign::SimpleSigning { payload, about: manifest.digest }).await?;
+            let place = shelf.put_layer(&evidence, CosignTag::Signature).await?;
+            ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+        }
+        Ok(written)
     }
 }
 
-async fn sign_one(
-    registry: &Registry,
-    session: &client::sign::SigningSession<'_>,
-    image: &ImageRef,
+/// Whether this signer has signed the image already, with these annotations. What cannot be told is
+/// no reason to sign again.
+async fn is_signed(
+    shelf: &Shelf<'_>,
+    session: &SigningSession<'_>,
     annotations: &BTreeMap<String, String>,
-    output: Output,
-) -> Result<(), Failure> {
-    let deadline = Deadline::after(IMAGE_TIMEOUT);
-    let manifest = images::resolve(registry, image, deadline).await?;
-    let name = image.to_string();
-    let to_sign = ToSign::Payload {
-        payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
-        payload: statement(&manifest.digest, annotations),
-        about: manifest.digest,
-    };
-    let evidence = session
-        .sign(&to_sign, &machine::now)
-        .await
-        .map_err(|error| signing::failed(&name, error))?;
-    let bundle = evidence.to_bundle_v0_3().map_err(|error| {
-        Failure::new(Exit::Failure, "the bundle cannot be written").caused_by(error)
-    })?;
-    let content = BundleContent::DsseEnvelope { predicate_type: SIGN_PREDICATE_TYPE.to_owned() };
-    let referrer = NewReferrer::bundle(Bytes::from(bundle), content, machine::now());
-    let attached = registry
-        .attach(image, &manifest.descriptor(), &referrer, deadline)
-        .await
-        .map_err(|error| {
-            let hint = error.hint();
-            let failure = Failure::new(
-                Exit::Failure,
-                format!("{name} was signed and logged, but the signature could not be attached"),
-            )
-            .caused_by(error);
-            match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure.hint("sign it again when the registry takes it"),
-            }
-        })?;
-    let place = format!("{}@{}", image.name(), attached.manifest);
-    ui::sign::signed(output, &name, &manifest.digest, &evidence, &place);
-    Ok(())
+) -> Result<bool, Failure> {
+    let Shelf { registry, image, manifest, deadline } = shelf;
+    let claim = ClaimPattern { kind: ClaimKind::Signature, annotations: annotations.clone() };
+    let policy = trust::of_session(session, claim)?;
+    let (pieces, obstacles) = gather(registry, image, &manifest.digest, *deadline).await;
+    let artifact = Artifact::from_digest(manifest.digest);
+    let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
+    match policy.judge(&case, machine::now()) {
+        Verdict::Admit(_) => Ok(true),
+        Verdict::Refuse(_) => Ok(false),
+        Verdict::Unknown(obstacles, _) => {
+            let what = format!("it cannot be told whether {image} is signed already");
+            Err(Failure::new(Exit::Unknown, what).caused_by(obstacles.first().to_string()))
+        }
+    }
 }
 
 /// The statement that Cosign v3 signs: the image's digest without a name, and an empty predicate.
@@ -134,7 +221,7 @@ fn statement(digest: &Digest, annotations: &BTreeMap<String, String>) -> Vec<u8>
     let statement = json!({
         "_type": STATEMENT_TYPE_V1,
         "subject": [subject],
-        "predicateType": SIGN_PREDICATE_TYPE,
+        "predicateType": predicate::SIGN,
         "predicate": {},
     });
     serde_json::to_vec(&statement).expect("a statement has only text, so it always serialises")

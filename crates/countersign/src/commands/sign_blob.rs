@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 use client::ToSign;
 
+use super::attaching::bundle;
+use super::blob::hash_file;
 use super::signing::{self, SigningArguments};
-use super::verify_blob::hash_file;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::machine::{self, NewFile};
 use crate::ui::Output;
-use crate::{machine, runtime, ui};
+use crate::{runtime, ui};
 
-/// Sign a file with a CI identity: the signature, its certificate, log entry and timestamp go into
-/// one bundle.
+/// Sign a file: the signature, its certificate, log entry and timestamp go into one bundle.
 ///
-/// The key lives as long as the command. The bundle is verified before it is written.
+/// Without --key the key lives as long as the command. The bundle is verified before it is written.
 #[derive(Debug, Args)]
 pub(crate) struct SignBlob {
     /// The file (`-` for standard input).
@@ -22,38 +24,37 @@ pub(crate) struct SignBlob {
     file: PathBuf,
 
     /// Where to write the bundle.
-    #[arg(long, value_name = "FILE", env = "COSIGN_BUNDLE")]
+    #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
 
     #[command(flatten)]
     signing: SigningArguments,
 
     /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "COSIGN_OUTPUT")]
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
-
-    /// Accepted for Cosign's sake; nothing is asked when signing with a private instance.
-    #[arg(short, long, hide = true)]
-    yes: bool,
 }
 
 impl SignBlob {
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        if machine::is_same_file(&self.file, &self.bundle) {
+            return Err(Failure::usage(
+                "the bundle would be written over the file that it is about",
+            )
+            .hint("name another file with --bundle"));
+        }
+        let file = NewFile::create(&self.bundle)?;
         let digest = *hash_file(&self.file, &[])?.first();
         runtime::block_on(async {
-            let begun = self.signing.begin().await?;
             let name = self.file.display().to_string();
-            let failed = |error| signing::failed(&name, error);
-            let session = begun.services.open(&begun.token).await.map_err(failed)?;
-            let evidence =
-                session.sign(&ToSign::Artifact(digest), &machine::now).await.map_err(failed)?;
-            let json = evidence.to_bundle_v0_3().map_err(|error| {
-                Failure::new(Exit::Failure, "the bundle cannot be written").caused_by(error)
-            })?;
-            machine::replace(&self.bundle, &json).map_err(|error| {
-                Failure::new(Exit::Failure, format!("cannot write {}", self.bundle.display()))
-                    .caused_by(error)
-            })?;
+            let what = std::slice::from_ref(&name);
+            let signing = self.signing.begin(what, false, global).await?;
+            let session = signing.open(&name).await?;
+            let evidence = session
+                .sign(&ToSign::Artifact(digest), &machine::now)
+                .await
+                .map_err(|error| signing::failed(&name, error))?;
+            file.write(&bundle(&evidence)?)?;
             let place = self.bundle.display().to_string();
             ui::sign::signed(self.output, &name, &digest, &evidence, &place);
             Ok(Exit::Success)

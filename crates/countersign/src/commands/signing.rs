@@ -1,53 +1,89 @@
-//! What the signing commands share: the instance, the identity, and the session that they open.
+//! What the signing commands share: the instance, who signs, and the session that they open.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use client::oidc::{self, TokenError};
+use client::mirror::{PUBLIC_MIRROR, SigningProfile};
+use client::sign::SigningSession;
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use client::{
-    ClientTrustConfig, Deadline, Http, HttpOptions, IdentityToken, LogVersion, Secret,
+    ClientTrustConfig, Http, HttpOptions, IdentityToken, LogVersion, Proxies, SigningConfig,
     SigningError, SigningServices,
 };
-use std::time::Duration;
+use crypto::KeyPair;
+use serde_json::json;
+use verify::TrustRoot;
 
+use super::identity::IdentityArguments;
+use super::{instance, keys};
 use crate::exit::{Exit, Failure};
-use crate::machine;
-
-/// Longest file with an identity token read, in bytes.
-const TOKEN_FILE_SIZE_MAX: usize = 64 * 1024;
-/// Time to get an identity token.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::global::Global;
+use crate::trust_documents::{self, Period, SIGNING_CONFIG_MEDIA_TYPE, pretty};
+use crate::{machine, ui};
 
 /// With which instance, and as whom, to sign.
 #[derive(Debug, Args)]
 pub(crate) struct SigningArguments {
-    /// Client trust configuration (JSON) of the instance to sign with: trusted root and services
-    /// in one file.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "COUNTERSIGN_TRUST_CONFIG",
-        help_heading = "Instance",
-        required = true
-    )]
-    trust_config: PathBuf,
+    /// Private key to sign with, instead of an identity: a PEM file, or env://VARIABLE.
+    #[arg(long, value_name = "KEY", help_heading = "Signer")]
+    key: Option<String>,
 
-    /// Identity token (JWT), or a file that holds it. Without it SIGSTORE_ID_TOKEN is taken, or
-    /// GitHub Actions is asked.
-    #[arg(
-        long,
-        value_name = "TOKEN_OR_FILE",
-        env = "COSIGN_IDENTITY_TOKEN",
-        hide_env_values = true,
-        help_heading = "Identity"
-    )]
-    identity_token: Option<String>,
+    #[command(flatten)]
+    identity: IdentityArguments,
+
+    #[command(flatten)]
+    services: ServiceArguments,
+
+    /// Do not ask before something becomes public.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Which services to use.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Instance")]
+struct ServiceArguments {
+    /// Client trust configuration (JSON) of a private instance: trusted root and services in one
+    /// file. Without it, and without the flags below, it is the public Sigstore instance, or the one
+    /// that was chosen with `initialize`.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_TRUST_CONFIG",
+        conflicts_with_all = ["trusted_root", "signing_config", "fulcio_url", "rekor_url"])]
+    trust_config: Option<PathBuf>,
+
+    /// Trusted root (JSON) to verify with what was signed, before it is written.
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+
+    /// Signing configuration (JSON) that names the services.
+    #[arg(long, value_name = "FILE")]
+    signing_config: Option<PathBuf>,
+
+    /// Take the services from the instance's signing configuration. Always so, unless they are named
+    /// by their addresses.
+    #[arg(long, hide = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    use_signing_config: bool,
+
+    /// Certificate authority, by its address.
+    #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
+    fulcio_url: Option<String>,
+
+    /// Transparency log, by its address.
+    #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
+    rekor_url: Option<String>,
+
+    /// Timestamp authority, by the address of its service.
+    #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
+    timestamp_server_url: Option<String>,
 
     /// Version of the transparency log to use; by default the highest that the instance has.
-    #[arg(long, value_enum, help_heading = "Instance")]
+    #[arg(long, value_enum, env = "COUNTERSIGN_LOG_VERSION")]
     log_version: Option<LogVersionArgument>,
+
+    /// Ask no TUF mirror: go by the copy that is kept, else by the one that is built in.
+    #[arg(long)]
+    offline: bool,
 }
 
 /// A version of the log's API.
@@ -63,62 +99,176 @@ enum LogVersionArgument {
 
 /// What a signing command starts with.
 pub(crate) struct Signing {
-    pub(crate) http: Arc<Http>,
-    pub(crate) services: SigningServices,
-    pub(crate) token: IdentityToken,
+    services: SigningServices,
+    who: Who,
+}
+
+enum Who {
+    Identity(Box<IdentityToken>),
+    Key(Arc<KeyPair>),
 }
 
 impl SigningArguments {
-    /// Reads the configuration, chooses the services and finds the identity token.
-    pub(crate) async fn begin(&self) -> Result<Signing, Failure> {
-        let config = read_trust_config(&self.trust_config)?;
+    /// Chooses the services, finds out who signs, and says what becomes public. `promised` wants a
+    /// log that promises its entries, as Cosign's older formats need; `what` is to be signed.
+    pub(crate) async fn begin(
+        &self,
+        what: &[String],
+        promised: bool,
+        global: &Global,
+    ) -> Result<Signing, Failure> {
         let http = http_client()?;
-        let versions: &[LogVersion] = match self.log_version {
-            Some(LogVersionArgument::V1) => &[LogVersion::V1],
-            Some(LogVersionArgument::V2) => &[LogVersion::V2],
-            None => &[LogVersion::V1, LogVersion::V2],
+        let (config, is_public) = self.services.config(&http, global).await?;
+        let versions: &[LogVersion] = match (self.services.log_version, promised) {
+            (Some(LogVersionArgument::V1), _) | (None, true) => &[LogVersion::V1],
+            (Some(LogVersionArgument::V2), false) => &[LogVersion::V2],
+            (Some(LogVersionArgument::V2), true) => {
+                return Err(Failure::usage("Cosign's older formats need a log of version 1"));
+            }
+            (None, false) => &[LogVersion::V1, LogVersion::V2],
         };
-        let services =
-            SigningServices::select(&config, versions, &http, machine::now()).map_err(|error| {
-                Failure::usage(format!("cannot sign with {}", self.trust_config.display()))
-                    .caused_by(error)
-            })?;
-        let token = self.token(&http).await?;
-        Ok(Signing { http, services, token })
+        let services = SigningServices::select(&config, versions, &http, machine::now())
+            .map_err(|error| Failure::usage("cannot sign with this instance").caused_by(error))?;
+        let who = match &self.key {
+            Some(reference) => Who::Key(Arc::new(keys::pair(reference)?)),
+            None => {
+                let providers = config.signing_config.identity_provider(machine::now()).ok();
+                Who::Identity(Box::new(self.identity.token(&http, providers, global).await?))
+            }
+        };
+        if is_public {
+            self.disclose(what, &who)?;
+        }
+        Ok(Signing { services, who })
     }
 
-    async fn token(&self, http: &Http) -> Result<IdentityToken, Failure> {
-        let given = self.identity_token.as_deref().map(given_token).transpose()?;
-        let deadline = Deadline::after(TOKEN_TIMEOUT);
-        let environment = machine::environment();
-        oidc::find_token(given, &environment, http, oidc::AUDIENCE, deadline).await.map_err(
-            |error| {
-                let hint = error.hint();
-                let exit = match &error {
-                    TokenError::Fetch(_) => Exit::Failure,
-                    _ => Exit::Usage,
-                };
-                let failure =
-                    Failure::new(exit, "there is no identity to sign as").caused_by(error);
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            },
-        )
+    /// Nothing becomes public that the user was not told of: a public log forgets nothing.
+    fn disclose(&self, what: &[String], who: &Who) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        let signer = match who {
+            Who::Identity(token) => format!(
+                "your identity, {} (vouched for by {})",
+                token.email().unwrap_or(token.subject()),
+                token.issuer()
+            ),
+            Who::Key(_) => "your public key".to_owned(),
+        };
+        ui::note(&format!(
+            "this goes into the public transparency log, for ever: {signer}; the digests of {}; and \
+             of an attestation all that it says",
+            what.join(", ")
+        ));
+        match ui::confirm("Sign, and make this public?")? {
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Failure, "nothing was signed").hint(
+                "--yes says so beforehand; a private instance (`countersign serve`) makes nothing \
+                 public",
+            )),
+        }
     }
 }
 
-/// A token as it was given: itself, or the path of a file that holds it.
-fn given_token(text: &str) -> Result<Secret, Failure> {
-    // A JWT has three parts and no slash; whatever else was meant is a file.
-    if text.split('.').count() == 3 && text.starts_with("ey") {
-        return Ok(Secret::new(text.trim().to_owned()));
+impl Signing {
+    /// Opens a session: one key, and one certificate if it is not the user's.
+    pub(crate) async fn open(&self, what: &str) -> Result<SigningSession<'_>, Failure> {
+        match &self.who {
+            Who::Identity(token) => {
+                self.services.open(token).await.map_err(|error| failed(what, error))
+            }
+            Who::Key(pair) => Ok(self.services.open_with_key(Arc::clone(pair) as _)),
+        }
     }
-    let bytes = machine::read(text.as_ref(), "identity token", TOKEN_FILE_SIZE_MAX)?;
-    let token = String::from_utf8(bytes)
-        .map_err(|_| Failure::usage("the identity token's file is not text"))?;
-    Ok(Secret::new(token.trim().to_owned()))
+}
+
+impl ServiceArguments {
+    /// Whom to believe and whom to ask, and whether that is the public instance.
+    async fn config(
+        &self,
+        http: &Arc<Http>,
+        global: &Global,
+    ) -> Result<(ClientTrustConfig, bool), Failure> {
+        if let Some(path) = &self.trust_config {
+            return Ok((read_trust_config(path)?, false));
+        }
+        let named = self.named()?;
+        let trusted_root = self.trusted_root()?;
+        if let (Some(signing_config), Some(trust_root)) = (&named, &trusted_root) {
+            let (trust_root, signing_config) = (trust_root.clone(), signing_config.clone());
+            return Ok((ClientTrustConfig { trust_root, signing_config }, true));
+        }
+        let material = match self.offline {
+            true => instance::kept_material().await?,
+            false => instance::material(http, global.deadline()).await?,
+        };
+        let profile = match self.log_version {
+            Some(LogVersionArgument::V2) => SigningProfile::RekorV2,
+            _ => SigningProfile::Usual,
+        };
+        let mut config = material.trust_config(profile).map_err(instance::not_known)?;
+        if let Some(signing_config) = named {
+            config.signing_config = signing_config;
+        }
+        if let Some(trust_root) = trusted_root {
+            config.trust_root = trust_root;
+        }
+        let is_public = instance::mirror()?.url().to_string() == PUBLIC_MIRROR;
+        Ok((config, is_public))
+    }
+
+    fn trusted_root(&self) -> Result<Option<TrustRoot>, Failure> {
+        let Some(path) = &self.trusted_root else { return Ok(None) };
+        let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
+        let json = machine::read(path, "trusted root", size_max)?;
+        let root = TrustRoot::pin(&json).map_err(|error| {
+            Failure::usage(format!("cannot use the trusted root {}", path.display()))
+                .caused_by(error)
+        })?;
+        Ok(Some(root))
+    }
+
+    /// The services that were named, in a file or by their addresses.
+    fn named(&self) -> Result<Option<SigningConfig>, Failure> {
+        if let Some(path) = &self.signing_config {
+            let json = machine::read(path, "signing configuration", TRUST_CONFIG_SIZE_MAX)?;
+            let config = SigningConfig::parse(&json).map_err(|error| {
+                Failure::usage(format!("cannot use the signing configuration {}", path.display()))
+                    .caused_by(error)
+            })?;
+            return Ok(Some(config));
+        }
+        let given = [&self.fulcio_url, &self.rekor_url, &self.timestamp_server_url];
+        if given.iter().all(|url| url.is_none()) {
+            return match self.use_signing_config {
+                true => Ok(None),
+                false => Err(Failure::usage("no services are named")
+                    .hint("name them with --fulcio-url, --rekor-url and --timestamp-server-url")),
+            };
+        }
+        let log_version = match self.log_version {
+            Some(LogVersionArgument::V2) => 2,
+            _ => 1,
+        };
+        let always = Period { start: None, end: None };
+        let services = |url: &Option<String>, version| {
+            let service = |url: &String| trust_documents::service(url, version, "", always);
+            url.iter().map(service).collect::<Vec<_>>()
+        };
+        let any = json!({"selector": "ANY"});
+        let document = json!({
+            "mediaType": SIGNING_CONFIG_MEDIA_TYPE,
+            "caUrls": services(&self.fulcio_url, 1),
+            "oidcUrls": [],
+            "rekorTlogUrls": services(&self.rekor_url, log_version),
+            "rekorTlogConfig": any,
+            "tsaUrls": services(&self.timestamp_server_url, 1),
+            "tsaConfig": any,
+        });
+        SigningConfig::parse(&pretty(&document)).map(Some).map_err(|error| {
+            Failure::usage("cannot use the services that are named").caused_by(error)
+        })
+    }
 }
 
 /// Reads a client trust configuration that the user named.
@@ -133,25 +283,27 @@ pub(crate) fn read_trust_config(path: &std::path::Path) -> Result<ClientTrustCon
 
 /// A client that calls itself by our name.
 pub(crate) fn http_client() -> Result<Arc<Http>, Failure> {
-    let options = HttpOptions::new(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-    Http::new(options)
+    Http::new(http_options()?)
         .map(Arc::new)
         .map_err(|error| Failure::new(Exit::Failure, "cannot speak HTTP").caused_by(error))
 }
 
-/// What the user is told when signing failed; `done` is what needs not be done again.
+/// How HTTP is spoken, as far as the environment says.
+pub(crate) fn http_options() -> Result<HttpOptions, Failure> {
+    let mut options = HttpOptions::new(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+    options.proxies = Proxies::from_environment(&machine::environment()).map_err(|error| {
+        Failure::usage("cannot use the proxy that the environment names").caused_by(error)
+    })?;
+    Ok(options)
+}
+
+/// What the user is told when signing failed.
 pub(crate) fn failed(what: &str, error: SigningError) -> Failure {
     let hint = match &error {
-        SigningError::NotVerified { .. } => {
-            Some("the trust configuration does not fit the services: take the instance's own, anew")
-        }
-        SigningError::Certify(_) => {
-            Some("nothing was signed or logged; ask again when the authority answers")
-        }
-        SigningError::Log(_) | SigningError::Timestamp(_) => {
-            Some("nothing was written; sign again when the service answers")
-        }
-        _ => None,
+        SigningError::NotVerified { .. } => Some(
+            "the trusted root does not fit the services: take the instance's own, anew".to_owned(),
+        ),
+        error => error.hint(),
     };
     let failure = Failure::new(Exit::Failure, format!("{what} was not signed")).caused_by(error);
     match hint {

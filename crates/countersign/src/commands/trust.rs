@@ -1,64 +1,24 @@
-//! Whom to trust, as arguments: the trust root, and the signers wanted.
+//! The signers that are wanted, as arguments.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use crypto::PublicKey;
-use verify::{Authority, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot};
+use client::sign::SigningSession;
+use evidence::certificate::FulcioExtension;
+use policy::Regexp;
+use verify::{
+    Authority, ClaimPattern, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot,
+};
 
-use crate::exit::Failure;
-use crate::machine;
-
-/// Longest public key file read, in bytes.
-const KEY_FILE_SIZE_MAX: usize = 64 * 1024;
-
-/// The trust root to use.
-#[derive(Debug, Args)]
-#[group(id = "trust_root_source")]
-pub(crate) struct TrustRootArguments {
-    /// Trusted root (JSON) to use instead of the public Sigstore instance's.
-    #[arg(long, value_name = "FILE", env = "COSIGN_TRUSTED_ROOT", help_heading = "Trust")]
-    trusted_root: Option<PathBuf>,
-
-    /// Client trust configuration (JSON) of a private instance, whose trusted root to use.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "COUNTERSIGN_TRUST_CONFIG",
-        conflicts_with = "trusted_root",
-        help_heading = "Trust"
-    )]
-    trust_config: Option<PathBuf>,
-}
-
-impl TrustRootArguments {
-    /// Loads it. Without a choice it is the public instance's, embedded: nothing is fetched.
-    pub(crate) fn load(&self) -> Result<TrustRoot, Failure> {
-        if let Some(path) = &self.trust_config {
-            return Ok(super::signing::read_trust_config(path)?.trust_root);
-        }
-        let Some(path) = &self.trusted_root else { return Ok(TrustRoot::public_good()) };
-        let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
-        let json = machine::read(path, "trusted root", size_max)?;
-        TrustRoot::pin(&json).map_err(|error| {
-            Failure::usage(format!("cannot use the trusted root {}", path.display()))
-                .caused_by(error)
-        })
-    }
-}
+use super::keys;
+use crate::exit::{Exit, Failure};
+use crate::ui;
 
 /// The signer to want: a certified identity, or a key.
 #[derive(Debug, Args)]
 pub(crate) struct SignerArguments {
     /// Identity the certificate must name: a workflow's URI, an e-mail address.
-    #[arg(
-        long,
-        value_name = "IDENTITY",
-        env = "COSIGN_CERTIFICATE_IDENTITY",
-        help_heading = "Signer",
-        alias = "cert-identity"
-    )]
+    #[arg(long, value_name = "IDENTITY", help_heading = "Signer", alias = "cert-identity")]
     certificate_identity: Option<String>,
 
     /// Regular expression that the certificate's identity must contain a match of; anchor it with
@@ -66,37 +26,49 @@ pub(crate) struct SignerArguments {
     #[arg(
         long,
         value_name = "REGEXP",
-        env = "COSIGN_CERTIFICATE_IDENTITY_REGEXP",
         help_heading = "Signer",
         conflicts_with = "certificate_identity"
     )]
     certificate_identity_regexp: Option<String>,
 
     /// Identity provider that must have vouched for the signer, as a URL.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "COSIGN_CERTIFICATE_OIDC_ISSUER",
-        help_heading = "Signer",
-        alias = "cert-oidc-issuer"
-    )]
+    #[arg(long, value_name = "URL", help_heading = "Signer", alias = "cert-oidc-issuer")]
     certificate_oidc_issuer: Option<String>,
 
     /// Regular expression that the identity provider's URL must contain a match of.
     #[arg(
         long,
         value_name = "REGEXP",
-        env = "COSIGN_CERTIFICATE_OIDC_ISSUER_REGEXP",
         help_heading = "Signer",
         conflicts_with = "certificate_oidc_issuer"
     )]
     certificate_oidc_issuer_regexp: Option<String>,
 
-    /// Public key (PEM) that must have signed, instead of a certified identity.
+    /// Event that must have started the GitHub workflow, as `push`.
+    #[arg(long, value_name = "TRIGGER", help_heading = "Signer", conflicts_with = "key")]
+    certificate_github_workflow_trigger: Option<String>,
+
+    /// Commit that the GitHub workflow must have run for.
+    #[arg(long, value_name = "SHA", help_heading = "Signer", conflicts_with = "key")]
+    certificate_github_workflow_sha: Option<String>,
+
+    /// Name that the GitHub workflow must have.
+    #[arg(long, value_name = "NAME", help_heading = "Signer", conflicts_with = "key")]
+    certificate_github_workflow_name: Option<String>,
+
+    /// Repository that the GitHub workflow must be of, as `owner/name`.
+    #[arg(long, value_name = "REPOSITORY", help_heading = "Signer", conflicts_with = "key")]
+    certificate_github_workflow_repository: Option<String>,
+
+    /// Git reference that the GitHub workflow must have run for, as `refs/heads/main`.
+    #[arg(long, value_name = "REF", help_heading = "Signer", conflicts_with = "key")]
+    certificate_github_workflow_ref: Option<String>,
+
+    /// Public key that must have signed, instead of a certified identity: a PEM file, or
+    /// env://VARIABLE.
     #[arg(
         long,
-        value_name = "FILE",
-        env = "COSIGN_KEY",
+        value_name = "KEY",
         help_heading = "Signer",
         conflicts_with_all = [
             "certificate_identity",
@@ -105,21 +77,49 @@ pub(crate) struct SignerArguments {
             "certificate_oidc_issuer_regexp",
         ]
     )]
-    key: Option<PathBuf>,
+    key: Option<String>,
 }
 
 impl SignerArguments {
-    /// The policy that these arguments spell out: one signer, logged, under this trust root.
-    pub(crate) fn policy(&self, roots: TrustRoot) -> Result<Policy, Failure> {
+    /// Whether somebody is named.
+    pub(crate) fn is_given(&self) -> bool {
+        let identity = [
+            &self.certificate_identity,
+            &self.certificate_identity_regexp,
+            &self.certificate_oidc_issuer,
+            &self.certificate_oidc_issuer_regexp,
+        ];
+        self.key.is_some() || identity.into_iter().any(Option::is_some)
+    }
+
+    /// As [`Self::policy`]; if nobody is named, whoever was certified and logged under this trust
+    /// root. That says who signed, not that it was the right one.
+    pub(crate) fn policy_or_anybody(&self, roots: TrustRoot) -> Result<Policy, Failure> {
+        if self.is_given() {
+            return self.policy(roots, ClaimPattern::any());
+        }
+        let anything = Pattern::regex("(?s).").expect("the expression is well-formed");
+        let authority = Authority::Keyless {
+            name: "anybody".to_owned(),
+            roots: Arc::new(roots),
+            identities: NonEmpty::new(IdentityPattern {
+                issuer: anything.clone(),
+                subject: anything,
+                extensions: Vec::new(),
+            }),
+        };
+        let requirements = NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority)));
+        Ok(Policy { name: "nobody is named".to_owned(), requirements })
+    }
+
+    /// The policy that these arguments spell out: one signer said that, and it is logged, under this
+    /// trust root.
+    pub(crate) fn policy(&self, roots: TrustRoot, claim: ClaimPattern) -> Result<Policy, Failure> {
         let name = "the command line".to_owned();
         let roots = Arc::new(roots);
         let authority = match &self.key {
-            Some(path) => {
-                let pem = machine::read(path, "public key", KEY_FILE_SIZE_MAX)?;
-                let key = PublicKey::from_pem(&pem).map_err(|error| {
-                    Failure::usage(format!("cannot use the public key {}", path.display()))
-                        .caused_by(error)
-                })?;
+            Some(reference) => {
+                let key = keys::public(reference)?;
                 Authority::Key { name: name.clone(), roots, key: Box::new(key) }
             }
             None => Authority::Keyless {
@@ -128,8 +128,40 @@ impl SignerArguments {
                 identities: NonEmpty::new(self.identity()?),
             },
         };
-        let requirements = NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority)));
-        Ok(Policy { name, requirements })
+        let mut requirement = Requirement::any_claim_by(NonEmpty::new(authority));
+        requirement.claim = claim;
+        Ok(Policy { name, requirements: NonEmpty::new(requirement) })
+    }
+
+    /// What the certificate must say about the build.
+    fn extensions(&self) -> Result<Vec<(FulcioExtension, Pattern)>, Failure> {
+        let wanted = [
+            (
+                FulcioExtension::WorkflowTrigger,
+                "trigger",
+                &self.certificate_github_workflow_trigger,
+            ),
+            (FulcioExtension::WorkflowSha, "sha", &self.certificate_github_workflow_sha),
+            (FulcioExtension::WorkflowName, "name", &self.certificate_github_workflow_name),
+            (
+                FulcioExtension::WorkflowRepository,
+                "repository",
+                &self.certificate_github_workflow_repository,
+            ),
+            (FulcioExtension::WorkflowRef, "ref", &self.certificate_github_workflow_ref),
+        ];
+        let given = wanted
+            .into_iter()
+            .filter_map(|(extension, flag, value)| Some((extension, flag, value.as_deref()?)));
+        given
+            .map(|(extension, flag, value)| {
+                let pattern = Pattern::exact(value).map_err(|error| {
+                    let flag = format!("--certificate-github-workflow-{flag}");
+                    Failure::usage(format!("cannot use the value of {flag}")).caused_by(error)
+                })?;
+                Ok((extension, pattern))
+            })
+            .collect()
     }
 
     fn identity(&self) -> Result<IdentityPattern, Failure> {
@@ -145,7 +177,7 @@ impl SignerArguments {
         )?;
         match (issuer, subject) {
             (Some(issuer), Some(subject)) => {
-                Ok(IdentityPattern { issuer, subject, extensions: Vec::new() })
+                Ok(IdentityPattern { issuer, subject, extensions: self.extensions()? })
             }
             (None, None) => Err(Failure::usage("nobody is named who must have signed").hint(
                 "name the signer with --certificate-identity and --certificate-oidc-issuer, or \
@@ -163,18 +195,45 @@ impl SignerArguments {
     }
 }
 
+/// The policy that this session's signer said that.
+pub(crate) fn of_session(
+    session: &SigningSession<'_>,
+    claim: ClaimPattern,
+) -> Result<Policy, Failure> {
+    let authority = session.authority().map_err(|error| {
+        Failure::new(Exit::Failure, "it cannot be said who signs").caused_by(error)
+    })?;
+    let mut requirement = Requirement::any_claim_by(NonEmpty::new(authority));
+    requirement.claim = claim;
+    let name = "this signer".to_owned();
+    Ok(Policy { name, requirements: NonEmpty::new(requirement) })
+}
+
+/// An exact text, or a regular expression with the meaning that Go gives it, as in Cosign.
 fn pattern(
     exact: Option<&str>,
     regexp: Option<&str>,
     flag: &str,
 ) -> Result<Option<Pattern>, Failure> {
-    let pattern = match (exact, regexp) {
-        (Some(text), _) => Pattern::exact(text),
-        (None, Some(expression)) => Pattern::regex(expression),
-        (None, None) => return Ok(None),
-    };
-    pattern.map(Some).map_err(|error| {
-        let flag = if exact.is_some() { flag.to_owned() } else { format!("{flag}-regexp") };
-        Failure::usage(format!("cannot use the value of {flag}")).caused_by(error)
-    })
+    let unusable = |flag: &str| Failure::usage(format!("cannot use the value of {flag}"));
+    match (exact, regexp) {
+        (Some(text), _) => {
+            let pattern = Pattern::exact(text);
+            pattern.map(Some).map_err(|error| unusable(flag).caused_by(error))
+        }
+        (None, Some("")) => {
+            Err(unusable(&format!("{flag}-regexp")).caused_by("an empty expression matches all"))
+        }
+        (None, Some(expression)) => {
+            let regexp = Regexp::parse(expression)
+                .map_err(|error| unusable(&format!("{flag}-regexp")).caused_by(error))?;
+            if !regexp.is_anchored() {
+                ui::note(&format!(
+                    "{flag}-regexp matches anywhere in the value; anchor it with ^ and $"
+                ));
+            }
+            Ok(Some(Pattern::Regex(regexp.program().clone())))
+        }
+        (None, None) => Ok(None),
+    }
 }

@@ -1,23 +1,22 @@
 //! What clients need to use and trust the instance: trusted root, signing configuration, and both
 //! in one client trust configuration.
 //!
-//! `sigstore_trustroot.proto`. The trusted root is of version 0.1 because the Go, Python and Java
-//! clients take no other. In the signing configuration v1 stands before v2: clients that take the
-//! highest version find v2, those that take the first find v1, which they handle completely.
+//! `sigstore_trustroot.proto`. In the signing configuration v1 stands before v2: clients that take
+//! the highest version find v2, those that take the first find v1, which they handle completely.
 
 use std::path::Path;
 
 use authority::{CertificateAuthority, TimestampAuthority};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use crypto::PublicKey;
-use evidence::Certificate;
 use evidence::note::key_id;
 use serde_json::{Value, json};
 
 use super::{Settings, cannot};
 use crate::exit::Failure;
 use crate::machine;
+use crate::trust_documents::{
+    self, Period, SIGNING_CONFIG_MEDIA_TYPE, TRUSTED_ROOT_MEDIA_TYPE, pretty,
+};
 
 /// The operator that the signing configuration names: services of one operator belong together.
 const OPERATOR: &str = "countersign";
@@ -74,73 +73,41 @@ impl TrustFiles {
 
 fn trusted_root(members: &Members<'_>, url: &str) -> Value {
     let Members { authority, timestamps, ct_key, log_v1_key, log_v2_key, settings } = members;
-    let start = json!({"start": settings.start().to_string()});
-    let log = |key: &PublicKey, details: &str, base_url: String, id: [u8; 32]| {
-        json!({
-            "baseUrl": base_url,
-            "hashAlgorithm": "SHA2_256",
-            "publicKey": {
-                "rawBytes": STANDARD.encode(key.spki_der()),
-                "keyDetails": details,
-                "validFor": start,
-            },
-            "logId": {"keyId": STANDARD.encode(id)},
-        })
+    let since = Period::from(settings.start());
+    let log = |key: &PublicKey, url: &str, id| {
+        trust_documents::log(url, key, id, since).expect("an instance makes no other kind of key")
     };
-    let chain = |certificates: &[Certificate]| {
-        let encoded = certificates
-            .iter()
-            .map(|certificate| json!({"rawBytes": STANDARD.encode(certificate.der())}));
-        json!({"certificates": encoded.collect::<Vec<_>>()})
-    };
-    let subject = |name: &str| json!({"organization": "Countersign", "commonName": name});
-    const ECDSA: &str = "PKIX_ECDSA_P256_SHA_256";
+    let authority_of =
+        |url: &str, name, chain| trust_documents::authority(url, "Countersign", name, chain, since);
     json!({
-        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "mediaType": TRUSTED_ROOT_MEDIA_TYPE,
         "tlogs": [
-            log(log_v1_key, ECDSA, url.to_owned(), log_v1_key.id()),
-            log(log_v2_key, "PKIX_ED25519", url.to_owned(), key_id(&settings.host, log_v2_key)),
+            log(log_v1_key, url, log_v1_key.id()),
+            log(log_v2_key, url, key_id(&settings.host, log_v2_key)),
         ],
-        "certificateAuthorities": [{
-            "subject": subject("Countersign intermediate"),
-            "uri": url,
-            "certChain": chain(authority.chain()),
-            "validFor": start,
-        }],
-        "ctlogs": [log(ct_key, ECDSA, format!("{url}/ct"), ct_key.id())],
-        "timestampAuthorities": [{
-            "subject": subject("Countersign timestamp authority"),
-            "uri": format!("{url}/api/v1/timestamp"),
-            "certChain": chain(timestamps.chain()),
-            "validFor": start,
-        }],
+        "certificateAuthorities": [
+            authority_of(url, "Countersign intermediate", authority.chain()),
+        ],
+        "ctlogs": [log(ct_key, &format!("{url}/ct"), ct_key.id())],
+        "timestampAuthorities": [authority_of(
+            &format!("{url}/api/v1/timestamp"),
+            "Countersign timestamp authority",
+            timestamps.chain(),
+        )],
     })
 }
 
 fn signing_config(settings: &Settings, url: &str) -> Value {
-    let service = |url: String, version: u32| {
-        json!({
-            "url": url,
-            "majorApiVersion": version,
-            "validFor": {"start": settings.start().to_string()},
-            "operator": OPERATOR,
-        })
-    };
+    let since = Period::from(settings.start());
+    let service = |url: &str, version| trust_documents::service(url, version, OPERATOR, since);
     json!({
-        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "mediaType": SIGNING_CONFIG_MEDIA_TYPE,
         // Clients call /api/v2 of an authority whose major version is 1.
-        "caUrls": [service(url.to_owned(), 1)],
+        "caUrls": [service(url, 1)],
         "oidcUrls": [],
-        "rekorTlogUrls": [service(url.to_owned(), 1), service(url.to_owned(), 2)],
+        "rekorTlogUrls": [service(url, 1), service(url, 2)],
         "rekorTlogConfig": {"selector": "ANY"},
-        "tsaUrls": [service(format!("{url}/api/v1/timestamp"), 1)],
+        "tsaUrls": [service(&format!("{url}/api/v1/timestamp"), 1)],
         "tsaConfig": {"selector": "ANY"},
     })
-}
-
-fn pretty(value: &Value) -> Vec<u8> {
-    let mut json =
-        serde_json::to_vec_pretty(value).expect("a value of texts and numbers always serialises");
-    json.push(b'\n');
-    json
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anstream::eprintln;
+use crate::ui::terminal::eprintln;
 use policy::cluster_image_policy::Remark;
 
 use super::{FAINT, GOOD, UNSURE, plain};

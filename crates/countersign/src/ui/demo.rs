@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anstream::{eprintln, println};
+use super::terminal::{eprintln, println};
 
 use super::{BAD, FAINT, GOOD, plain};
 

@@ -1,6 +1,6 @@
 //! What `serve` tells the person who started it.
 
-use anstream::eprintln;
+use crate::ui::terminal::eprintln;
 
 use super::{FAINT, GOOD};
 use crate::instance::Location;

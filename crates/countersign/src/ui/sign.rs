@@ -1,6 +1,6 @@
 //! What the signing commands tell.
 
-use anstream::println;
+use crate::ui::terminal::println;
 use evidence::bundle::SignerMaterial;
 use evidence::certificate::SubjectName;
 use evidence::{Digest, Evidence};
@@ -24,6 +24,20 @@ pub(crate) fn signed(
     match output {
         Output::Text => print_text(name, digest, evidence, place),
         Output::Json => print_json(name, digest, evidence, place),
+    }
+}
+
+/// Says that this signer had signed it before, and that nothing was done.
+pub(crate) fn there_already(output: Output, name: &str, digest: &Digest) {
+    match output {
+        Output::Text => {
+            println!("{GOOD}signed already{GOOD:#} {}", plain(name));
+            print_field("digest", &digest.to_string());
+        }
+        Output::Json => {
+            let artifact = json!({"name": name, "digest": digest.to_string()});
+            println!("{}", json!({"schema": SCHEMA, "artifact": artifact, "signedBefore": true}));
+        }
     }
 }
 
@@ -63,7 +77,9 @@ fn print_text(name: &str, digest: &Digest, evidence: &Evidence, place: &str) {
     for entry in &evidence.entries {
         print_field("logged", &format!("as entry {}", entry.log_index));
     }
-    print_field("evidence", place);
+    if !place.is_empty() {
+        print_field("evidence", place);
+    }
 }
 
 fn print_field(name: &str, value: &str) {

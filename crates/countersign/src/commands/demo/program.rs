@@ -128,6 +128,8 @@ impl Program {
             .current_dir(&self.directory)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
+            // As on the terminal of whoever types the line by hand.
+            .env("COSIGN_OUTPUT", "text")
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped())

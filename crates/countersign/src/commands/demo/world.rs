@@ -163,7 +163,8 @@ impl World {
             let values = printed.fields(label);
             values.for_each(|value| ui::demo::fact(label, value));
         }
-        printed.field("logged").map(str::to_owned)
+        let logged = printed.field("logged")?;
+        Ok(logged.split_once(" of ").map_or(logged, |(entry, _)| entry).to_owned())
     }
 
     /// The command that verifies that this signer has signed the image.

@@ -1,0 +1,205 @@
+//! The command line as scripts written for Cosign spell it.
+//!
+//! Cosign reads its flags with Go's `pflag`: a switch takes `=true` and `=false`, old spellings go on
+//! working, and every flag can stand in a variable `COSIGN_…`. The commands say only what they want;
+//! this makes all of them be spelled that way.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::builder::{BoolishValueParser, OsStr, Resettable};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// Commands that Cosign does not have. Their variables begin with our name.
+const OURS: &[&str] =
+    &["admit", "coverage", "demo", "explain", "man", "policy", "registry", "serve"];
+
+/// Old spellings that Cosign goes on reading: the flag's name, and what it was.
+const OLD_SPELLINGS: &[(&str, &str)] = &[
+    ("certificate", "cert"),
+    ("certificate-chain", "cert-chain"),
+    ("certificate-identity", "cert-identity"),
+    ("certificate-oidc-issuer", "cert-oidc-issuer"),
+    ("output-certificate", "output-cert"),
+];
+
+/// Reads arguments, the program's name first, and the environment.
+///
+/// # Errors
+/// What `clap` says of them; help and version are such errors too.
+pub(crate) fn parse(
+    command: Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, clap::Error> {
+    let (arguments, denied) = without_switch_values(&command, arguments.into_iter().collect());
+    spelled_as_cosign(command, &denied).try_get_matches_from(arguments)
+}
+
+/// The commands with all the spellings, for completion, manual pages and tests.
+pub(crate) fn all_spellings(command: Command) -> Command {
+    spelled_as_cosign(command, &BTreeSet::new())
+}
+
+/// Rewrites `--switch=true` to `--switch`, and leaves `--switch=false` away. Returns the names of
+/// the latter too: their variables must not speak up either.
+fn without_switch_values(
+    command: &Command,
+    arguments: Vec<OsString>,
+) -> (Vec<OsString>, BTreeSet<String>) {
+    let mut levels = vec![command];
+    let mut kept = Vec::new();
+    let mut denied = BTreeSet::new();
+    let mut arguments = arguments.into_iter();
+    kept.extend(arguments.next());
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            kept.push(argument);
+            kept.extend(arguments);
+            break;
+        }
+        let text = argument.to_str().unwrap_or_default();
+        let switch = text.strip_prefix("--").and_then(|text| text.split_once('='));
+        let switch = switch.and_then(|(name, value)| {
+            let found = levels.iter().rev().find_map(|level| find_switch(level, name))?;
+            Some((found, parse_switch(value)?))
+        });
+        if let Some((name, given)) = switch {
+            if given {
+                kept.push(format!("--{name}").into());
+            } else {
+                denied.insert(name);
+            }
+            continue;
+        }
+        let level = levels.last().and_then(|level| level.find_subcommand(&argument));
+        levels.extend(level);
+        kept.push(argument);
+    }
+    (kept, denied)
+}
+
+/// The name of the switch that goes by this name.
+fn find_switch(command: &Command, name: &str) -> Option<String> {
+    let found = command.get_arguments().find(|argument| argument.get_long() == Some(name))?;
+    matches!(found.get_action(), ArgAction::SetTrue).then(|| name.to_owned())
+}
+
+/// What Go's `strconv.ParseBool` takes.
+fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn spelled_as_cosign(command: Command, denied: &BTreeSet<String>) -> Command {
+    let command = command.mut_args(|argument| spelled(argument, "COSIGN", denied));
+    command.mut_subcommands(|sub| {
+        let ours = OURS.contains(&sub.get_name());
+        with_subcommands(sub, if ours { "COUNTERSIGN" } else { "COSIGN" }, denied)
+    })
+}
+
+fn with_subcommands(command: Command, prefix: &str, denied: &BTreeSet<String>) -> Command {
+    command
+        .mut_args(|argument| spelled(argument, prefix, denied))
+        .mut_subcommands(|sub| with_subcommands(sub, prefix, denied))
+}
+
+fn spelled(argument: Arg, prefix: &str, denied: &BTreeSet<String>) -> Arg {
+    let Some(name) = argument.get_long().map(str::to_owned) else { return argument };
+    if matches!(name.as_str(), "help" | "version") {
+        return argument;
+    }
+    let old = OLD_SPELLINGS.iter().find(|(now, _)| *now == name);
+    let argument = match old {
+        Some((_, old)) => argument.alias(*old),
+        None => argument,
+    };
+    let argument = match argument.get_action() {
+        ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
+        _ => argument,
+    };
+    if denied.contains(&name) {
+        return argument.env(Resettable::Reset);
+    }
+    match argument.get_env() {
+        Some(_) => argument,
+        None => {
+            let variable = format!("{prefix}_{}", name.replace('-', "_").to_uppercase());
+            argument.env(OsStr::from(variable)).hide_env(true)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches, Parser, Subcommand};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        verb: Verb,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Verb {
+        Act(Act),
+    }
+
+    #[derive(Debug, Args, PartialEq, Eq, Default)]
+    struct Act {
+        #[arg(long)]
+        quick_test_switch: bool,
+        #[arg(long)]
+        certificate_identity: Option<String>,
+        rest: Vec<String>,
+    }
+
+    fn read(arguments: &[&str]) -> Result<Act, clap::Error> {
+        use clap::CommandFactory;
+        let arguments = ["program", "act"].iter().chain(arguments).map(OsString::from);
+        let matches = parse(Program::command(), arguments)?;
+        let Verb::Act(act) = Program::from_arg_matches(&matches)?.verb;
+        Ok(act)
+    }
+
+    #[test]
+    fn a_switch_takes_a_value_as_in_go() {
+        for (text, given) in [
+            ("--quick-test-switch", true),
+            ("--quick-test-switch=true", true),
+            ("--quick-test-switch=1", true),
+            ("--quick-test-switch=False", false),
+        ] {
+            assert_eq!(read(&[text]).unwrap().quick_test_switch, given, "{text}");
+        }
+        assert!(read(&["--quick-test-switch=maybe"]).is_err());
+        // What follows two dashes is no flag.
+        let act = read(&["--", "--quick-test-switch=true"]).unwrap();
+        assert_eq!((act.quick_test_switch, act.rest.len()), (false, 1));
+    }
+
+    #[test]
+    fn old_spellings_are_read() {
+        let act = read(&["--cert-identity", "x"]).unwrap();
+        assert_eq!(act.certificate_identity.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        use clap::CommandFactory;
+        let variable = |denied: &[&str]| {
+            let denied = denied.iter().map(|&name| name.to_owned()).collect();
+            let command = spelled_as_cosign(Program::command(), &denied);
+            let act = command.find_subcommand("act").unwrap();
+            let switch = act.get_arguments().find(|arg| arg.get_id() == "quick_test_switch");
+            switch.unwrap().get_env().map(std::ffi::OsStr::to_owned)
+        };
+        assert_eq!(variable(&[]).unwrap(), "COSIGN_QUICK_TEST_SWITCH");
+        assert_eq!(variable(&["quick-test-switch"]), None, "what was denied stays denied");
+    }
+}

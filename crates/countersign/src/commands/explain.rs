@@ -1,0 +1,97 @@
+//! `explain`: every check of every piece of evidence, whoever signed.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use evidence::Evidence;
+use evidence::bundle::BUNDLE_SIZE_MAX;
+use verify::{Artifact, Case, Piece, Policy};
+
+use super::blob::Blob;
+use super::images::{self, RegistryArguments};
+use super::instance::TrustRootArguments;
+use super::trust::SignerArguments;
+use crate::exit::{Exit, Failure};
+use crate::gather::gather;
+use crate::global::Global;
+use crate::ui::Output;
+use crate::ui::verdict::{self, Shown};
+use crate::{machine, runtime};
+
+/// Explain what the evidence about an image or a file proves, check by check.
+///
+/// Without a named signer it says who signed; with one, whether it is the one wanted, and which
+/// flags would accept the one found. Exit codes are those of the verification.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Image, by digest or tag; with --bundle a file (`-` for standard input) or its digest.
+    #[arg(value_name = "IMAGE_OR_FILE")]
+    artifact: String,
+
+    /// Explain this bundle about a file, instead of what lies beside an image.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
+
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+impl Explain {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        match &self.bundle {
+            Some(bundle) => self.explain_blob(bundle),
+            None => self.explain_image(global),
+        }
+    }
+
+    fn explain_blob(&self, bundle: &Path) -> Result<Exit, Failure> {
+        let policy = self.signer.policy_or_anybody(self.trust_root.load()?)?;
+        let json = machine::read(bundle, "bundle", BUNDLE_SIZE_MAX)?;
+        let evidence = Evidence::from_file(&json);
+        let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok())?;
+        let pieces = [Piece { source: bundle.display().to_string(), evidence }];
+        let artifact = blob.artifact();
+        let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
+        Ok(self.show(&policy, &case))
+    }
+
+    fn explain_image(&self, global: &Global) -> Result<Exit, Failure> {
+        let image = images::parse(&self.artifact)?;
+        runtime::block_on(async {
+            let registry = self.registry.open(std::slice::from_ref(&image))?;
+            let deadline = global.deadline();
+            let roots = self.trust_root.load_fresh(deadline).await?;
+            let policy = self.signer.policy_or_anybody(roots)?;
+            let manifest = images::resolve(&registry, &image, deadline).await?;
+            let (pieces, obstacles) = gather(&registry, &image, &manifest.digest, deadline).await;
+            let artifact = Artifact::from_digest(manifest.digest);
+            let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
+            Ok(self.show(&policy, &case))
+        })
+    }
+
+    fn show(&self, policy: &Policy, case: &Case<'_>) -> Exit {
+        let (verdict, explanations) = policy.explain(case, machine::now());
+        let shown = Shown {
+            name: &self.artifact,
+            digest: case.artifact.digest(),
+            verdict: &verdict,
+            explanations: &explanations,
+        };
+        match self.output {
+            Output::Text => verdict::print_text(&shown),
+            Output::Json => verdict::print_json(&shown),
+        }
+        verdict::exit(&verdict)
+    }
+}

@@ -1,0 +1,155 @@
+//! Which Sigstore instance is meant: whom to believe, and whom to ask, as arguments.
+//!
+//! Files that are named decide. Else it is the instance of the TUF mirror that `initialize` or the
+//! environment chose, and without such a choice the public one, of which the program brings a copy
+//! along.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use client::mirror::{self, MAX_AGE, Material, Mirror, MirrorError, Refresh, Settings, Warning};
+use client::{Deadline, Http};
+use verify::TrustRoot;
+
+use crate::exit::{Exit, Failure};
+use crate::{machine, runtime, ui};
+
+/// The trust root to use.
+#[derive(Clone, Debug, Args)]
+#[group(id = "trust_root_source")]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct TrustRootArguments {
+    /// Trusted root (JSON) to use instead of the instance's own.
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+
+    /// Client trust configuration (JSON) of a private instance, whose trusted root to use.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COUNTERSIGN_TRUST_CONFIG",
+        conflicts_with = "trusted_root"
+    )]
+    trust_config: Option<PathBuf>,
+
+    /// Ask no TUF mirror: go by the copy that is kept, else by the one that is built in.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl TrustRootArguments {
+    /// The trust root as far as this machine knows it. No packet is sent.
+    pub(crate) fn load(&self) -> Result<TrustRoot, Failure> {
+        match self.named()? {
+            Some(root) => Ok(root),
+            None => kept_trust_root(),
+        }
+    }
+
+    /// The trust root; the instance's mirror is asked where what is kept of it is old.
+    pub(crate) async fn load_fresh(&self, deadline: Deadline) -> Result<TrustRoot, Failure> {
+        match self.named()? {
+            Some(root) => Ok(root),
+            None if self.offline => kept_trust_root_among().await,
+            None => {
+                let http = super::signing::http_client()?;
+                trust_root_of(&material(&http, deadline).await?)
+            }
+        }
+    }
+
+    fn named(&self) -> Result<Option<TrustRoot>, Failure> {
+        if let Some(path) = &self.trust_config {
+            return Ok(Some(super::signing::read_trust_config(path)?.trust_root));
+        }
+        let Some(path) = &self.trusted_root else { return Ok(None) };
+        let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
+        let json = machine::read(path, "trusted root", size_max)?;
+        let root = TrustRoot::pin(&json).map_err(|error| {
+            Failure::usage(format!("cannot use the trusted root {}", path.display()))
+                .caused_by(error)
+        })?;
+        Ok(Some(root))
+    }
+}
+
+/// What the mirror says, or said not long ago.
+pub(crate) async fn material(http: &Arc<Http>, deadline: Deadline) -> Result<Material, Failure> {
+    let mirror = mirror()?;
+    let asked = mirror.material(http, Refresh::After(MAX_AGE), machine::now(), deadline).await;
+    told(asked)
+}
+
+/// What is kept of what the mirror said, else what is built in.
+pub(crate) async fn kept_material() -> Result<Material, Failure> {
+    told(mirror()?.offline_material(machine::now()).await)
+}
+
+async fn kept_trust_root_among() -> Result<TrustRoot, Failure> {
+    trust_root_of(&kept_material().await?)
+}
+
+fn kept_trust_root() -> Result<TrustRoot, Failure> {
+    let settings = settings();
+    let untouched = settings.mirror.is_none()
+        && settings.root.is_none()
+        && settings.folder.as_ref().is_none_or(|folder| !folder.exists());
+    if untouched {
+        return Ok(TrustRoot::public_good());
+    }
+    runtime::block_on_here(kept_trust_root_among())
+}
+
+fn trust_root_of(material: &Material) -> Result<TrustRoot, Failure> {
+    material.trust_root().map_err(|error| {
+        Failure::new(Exit::Unknown, "the instance's trusted root cannot be used").caused_by(error)
+    })
+}
+
+/// Tells the warnings. That the built-in copy is used is none where nothing else was asked for.
+fn told(material: Result<Material, MirrorError>) -> Result<Material, Failure> {
+    let material = material.map_err(not_known)?;
+    for warning in material.warnings() {
+        if !matches!(warning, Warning::Shipped) {
+            ui::note(&warning.to_string());
+        }
+    }
+    Ok(material)
+}
+
+/// Whom to believe is not known, so that nothing can be told.
+pub(crate) fn not_known(error: MirrorError) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::new(Exit::Unknown, "whom to trust cannot be known").caused_by(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The mirror that the user chose.
+pub(crate) fn mirror() -> Result<Mirror, Failure> {
+    settings().resolve().map_err(settings_failed)
+}
+
+/// Why the mirror that the user chose cannot be used.
+pub(crate) fn settings_failed(error: mirror::SettingsError) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::usage("cannot use the TUF settings").caused_by(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// `TUF_ROOT` (else `~/.sigstore/root`, as in Cosign), `TUF_MIRROR` and `TUF_ROOT_JSON`.
+pub(crate) fn settings() -> Settings {
+    let folder = machine::variable("TUF_ROOT").map(PathBuf::from);
+    let home = || Some(PathBuf::from(machine::variable("HOME")?).join(".sigstore/root"));
+    Settings {
+        folder: folder.or_else(home),
+        mirror: machine::variable("TUF_MIRROR"),
+        root: machine::variable("TUF_ROOT_JSON").map(PathBuf::from),
+    }
+}

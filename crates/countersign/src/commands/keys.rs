@@ -1,0 +1,109 @@
+//! Keys as arguments: where they are read from, and the passwords that open them.
+
+use std::path::Path;
+
+use crypto::encrypted::Password;
+use crypto::key_file::PRIVATE_KEY_SIZE_MAX;
+use crypto::{KeyPair, PrivateKeyPem, PublicKey};
+
+use crate::exit::Failure;
+use crate::{machine, ui};
+
+/// Variable that holds the password of private keys, as in Cosign.
+const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
+
+/// Longest public key or certificate read, in bytes.
+const PUBLIC_KEY_SIZE_MAX: usize = 64 * 1024;
+
+/// Schemes of keys in services and devices, which no command here speaks to.
+const ELSEWHERE: [&str; 9] =
+    ["awskms", "gcpkms", "azurekms", "hashivault", "openbao", "pkcs11", "k8s", "gitlab", "github"];
+
+/// The public key that a reference names: a file, or `env://VARIABLE`.
+pub(crate) fn public(reference: &str) -> Result<PublicKey, Failure> {
+    let text = read(reference, "public key", PUBLIC_KEY_SIZE_MAX)?;
+    PublicKey::from_any_pem(&text).map_err(|error| {
+        let failure = Failure::usage(format!("cannot use the public key {reference}"));
+        let private = text.trim_ascii_start().starts_with(b"-----BEGIN")
+            && text.windows(11).take(200).any(|window| window == b"PRIVATE KEY");
+        let failure = failure.caused_by(error);
+        match private {
+            true => failure.hint(format!(
+                "this is a private key: `countersign public-key --key {reference}` prints its \
+                 public half"
+            )),
+            false => failure,
+        }
+    })
+}
+
+/// The key pair that a reference names, opened with the password.
+pub(crate) fn pair(reference: &str) -> Result<KeyPair, Failure> {
+    let text = zeroize::Zeroizing::new(read(reference, "private key", PRIVATE_KEY_SIZE_MAX)?);
+    let unusable = |error: crypto::OpenKeyError| {
+        let hint = error.hint();
+        let failure =
+            Failure::usage(format!("cannot use the private key {reference}")).caused_by(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    };
+    let parsed = PrivateKeyPem::parse(&text).map_err(unusable)?;
+    match parsed {
+        PrivateKeyPem::Plain(pair) => Ok(pair),
+        PrivateKeyPem::Encrypted(_) => {
+            let password = password(&format!("Password for {reference}: "))?;
+            parsed.open(|| Ok::<_, crypto::OpenKeyError>(password)).map_err(unusable)
+        }
+    }
+}
+
+/// The password of a key, from the variable or from whoever sits at the terminal.
+pub(crate) fn password(prompt: &str) -> Result<Password, Failure> {
+    let text = match std::env::var(PASSWORD_VARIABLE) {
+        // An empty one is one that was chosen.
+        Ok(text) => text,
+        Err(_) => ui::ask_secret(prompt).map_err(|failure| {
+            failure.hint(format!("set {PASSWORD_VARIABLE} where there is no terminal"))
+        })?,
+    };
+    Ok(Password::new(text.into_bytes()))
+}
+
+/// A password for a new key, asked for twice.
+pub(crate) fn new_password() -> Result<Password, Failure> {
+    if std::env::var_os(PASSWORD_VARIABLE).is_some() {
+        return password("");
+    }
+    let hinted = |failure: Failure| {
+        failure.hint(format!("set {PASSWORD_VARIABLE} where there is no terminal"))
+    };
+    let first = ui::ask_secret("Password for the private key: ").map_err(hinted)?;
+    let again = ui::ask_secret("The same again: ").map_err(hinted)?;
+    if first != again {
+        return Err(Failure::usage("the passwords differ"));
+    }
+    Ok(Password::new(first.into_bytes()))
+}
+
+fn read(reference: &str, what: &str, size_max: usize) -> Result<Vec<u8>, Failure> {
+    match reference.split_once("://") {
+        None => machine::read(Path::new(reference), what, size_max),
+        Some(("env", name)) => {
+            let text = machine::variable(name)
+                .ok_or_else(|| Failure::usage(format!("the variable {name} has no {what}")))?;
+            if text.len() > size_max {
+                let message = format!("the {what} in {name} is longer than {size_max} bytes");
+                return Err(Failure::usage(message));
+            }
+            Ok(text.into_bytes())
+        }
+        Some((scheme, _)) if ELSEWHERE.contains(&scheme) => {
+            Err(Failure::usage(format!("keys of `{scheme}://` are not read yet"))
+                .hint("give a file, or env://VARIABLE"))
+        }
+        Some((scheme, _)) => Err(Failure::usage(format!("`{scheme}://` names no {what}"))
+            .hint("give a file, or env://VARIABLE")),
+    }
+}

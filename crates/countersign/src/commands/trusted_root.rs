@@ -1,0 +1,185 @@
+//! `trusted-root create`: whom to believe, composed from certificates and public keys.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use crypto::PublicKey;
+use evidence::Certificate;
+use evidence::note::key_id;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use verify::TrustRoot;
+
+use super::instance;
+use super::signing::http_client;
+use super::specification::Specification;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::trust_documents::{self, TRUSTED_ROOT_MEDIA_TYPE, pretty};
+use crate::{machine, runtime};
+
+/// Longest file of certificates or keys read, in bytes.
+const PEM_SIZE_MAX: usize = 256 * 1024;
+
+/// Make trusted roots.
+#[derive(Debug, Args)]
+pub(crate) struct TrustedRoot {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Create(Create),
+}
+
+/// Compose a trusted root from certificates and public keys.
+///
+/// Each service is one flag of KEY=VALUE pairs with commas between them, and may be repeated. What
+/// comes out is read back by the verifier before it is written.
+#[derive(Debug, Args)]
+struct Create {
+    /// Certificate authority: url, certificate-chain (PEM file, from the issuing one to the root);
+    /// optional start-time, end-time.
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    fulcio: Vec<String>,
+
+    /// Transparency log: url, public-key (PEM file), start-time; optional end-time, and for a v2
+    /// log its origin.
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    rekor: Vec<String>,
+
+    /// Certificate transparency log: url, public-key (PEM file), start-time; optional end-time,
+    /// origin.
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    ctfe: Vec<String>,
+
+    /// Timestamp authority: url, certificate-chain (PEM file, its own first); optional start-time,
+    /// end-time.
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    tsa: Vec<String>,
+
+    /// Begin with the trusted root of the public Sigstore instance, or of the one that was chosen
+    /// with `initialize`.
+    #[arg(long)]
+    with_default_services: bool,
+
+    /// Leave the public certificate authorities out of it.
+    #[arg(long, requires = "with_default_services")]
+    no_default_fulcio: bool,
+
+    /// Leave the public transparency logs out of it.
+    #[arg(long, requires = "with_default_services")]
+    no_default_rekor: bool,
+
+    /// Leave the public certificate transparency logs out of it.
+    #[arg(long, requires = "with_default_services")]
+    no_default_ctfe: bool,
+
+    /// Leave the public timestamp authorities out of it.
+    #[arg(long, requires = "with_default_services")]
+    no_default_tsa: bool,
+
+    /// Where to write it; without it, to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl TrustedRoot {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let Verb::Create(create) = self.verb;
+        let json = pretty(&create.compose(global)?);
+        TrustRoot::pin(&json).map_err(|error| {
+            Failure::usage("these services make no trusted root").caused_by(error)
+        })?;
+        super::write_document(create.out.as_deref(), &json)?;
+        Ok(Exit::Success)
+    }
+}
+
+impl Create {
+    fn compose(&self, global: &Global) -> Result<Value, Failure> {
+        let base = self.base(global)?;
+        let authorities = self.fulcio.iter().map(|text| authority("fulcio", text));
+        let logs = self.rekor.iter().map(|text| log("rekor", text));
+        let ct_logs = self.ctfe.iter().map(|text| log("ctfe", text));
+        let stamps = self.tsa.iter().map(|text| authority("tsa", text));
+        Ok(json!({
+            "mediaType": TRUSTED_ROOT_MEDIA_TYPE,
+            "tlogs": members(&base["tlogs"], self.no_default_rekor, logs)?,
+            "certificateAuthorities":
+                members(&base["certificateAuthorities"], self.no_default_fulcio, authorities)?,
+            "ctlogs": members(&base["ctlogs"], self.no_default_ctfe, ct_logs)?,
+            "timestampAuthorities":
+                members(&base["timestampAuthorities"], self.no_default_tsa, stamps)?,
+        }))
+    }
+
+    /// The trusted root of the instance that is meant.
+    fn base(&self, global: &Global) -> Result<Value, Failure> {
+        if !self.with_default_services {
+            return Ok(Value::Null);
+        }
+        let material = runtime::block_on(async {
+            instance::material(&http_client()?, global.deadline()).await
+        })?;
+        serde_json::from_slice(material.trusted_root_json()).map_err(|error| {
+            Failure::new(Exit::Unknown, "the instance's trusted root cannot be used")
+                .caused_by(error)
+        })
+    }
+}
+
+/// Those of the base, unless they are not wanted, and what the flags add.
+fn members(
+    base: &Value,
+    without: bool,
+    added: impl Iterator<Item = Result<Value, Failure>>,
+) -> Result<Vec<Value>, Failure> {
+    let kept = if without { None } else { base.as_array() };
+    let mut members = kept.cloned().unwrap_or_default();
+    for member in added {
+        members.push(member?);
+    }
+    Ok(members)
+}
+
+fn authority(flag: &'static str, text: &str) -> Result<Value, Failure> {
+    let optional = ["start-time", "end-time"];
+    let specification = Specification::parse(flag, text, &["url", "certificate-chain"], &optional)?;
+    let path = specification.required("certificate-chain")?;
+    let chain = read_chain(&specification, Path::new(path))?;
+    let Some(root) = chain.last() else {
+        return Err(specification.unusable("there is no certificate in the file"));
+    };
+    let mut period = specification.period()?;
+    period.start = period.start.or(Some(root.not_before()));
+    Ok(trust_documents::authority(specification.required("url")?, "", "", &chain, period))
+}
+
+fn read_chain(specification: &Specification<'_>, path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let pem = machine::read(path, "certificate chain", PEM_SIZE_MAX)?;
+    let unusable = || specification.unusable("the certificate chain cannot be read");
+    CertificateDer::pem_slice_iter(&pem)
+        .map(|der| {
+            let der = der.map_err(|error| unusable().caused_by(error.to_string()))?;
+            Certificate::parse(&der).map_err(|error| unusable().caused_by(error))
+        })
+        .collect()
+}
+
+fn log(flag: &'static str, text: &str) -> Result<Value, Failure> {
+    let required = ["url", "public-key", "start-time"];
+    let specification = Specification::parse(flag, text, &required, &["end-time", "origin"])?;
+    let path = Path::new(specification.required("public-key")?);
+    let pem = machine::read(path, "public key", PEM_SIZE_MAX)?;
+    let key = PublicKey::from_pem(&pem).map_err(|error| {
+        specification.unusable("the public key cannot be read").caused_by(error)
+    })?;
+    // RFC 6962 §3.2; C2SP signed-note for a log with an origin, as in Rekor v2.
+    let id = specification.get("origin").map_or_else(|| key.id(), |origin| key_id(origin, &key));
+    let period = specification.period()?;
+    trust_documents::log(specification.required("url")?, &key, id, period)
+        .ok_or_else(|| specification.unusable(&format!("no log signs with {}", key.kind())))
+}

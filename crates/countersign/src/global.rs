@@ -1,0 +1,70 @@
+//! What goes for every command: how long, how much to tell, and where to.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use client::Deadline;
+
+use crate::exit::{Exit, Failure};
+
+/// Time for all requests about one image or file, unless another is given (Cosign's).
+const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Every command")]
+pub(crate) struct Global {
+    /// Time for the requests about one image or file, as 90s, 3m or 1m30s.
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, global = true)]
+    timeout: Option<Duration>,
+
+    /// Log what is done, on standard error.
+    #[arg(short = 'd', long, global = true)]
+    pub(crate) verbose: bool,
+
+    /// Write the result into a file instead of to standard output.
+    #[arg(long, value_name = "FILE", global = true)]
+    output_file: Option<PathBuf>,
+}
+
+impl Global {
+    /// When what begins now must have ended.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout.unwrap_or(TIMEOUT))
+    }
+
+    /// Sends standard output into the file that was asked for.
+    pub(crate) fn redirect(&self) -> Result<(), Failure> {
+        let Some(path) = &self.output_file else { return Ok(()) };
+        let cannot = |error: std::io::Error| {
+            Failure::new(Exit::Usage, format!("cannot write to {}", path.display()))
+                .caused_by(error)
+        };
+        let file = File::create(path).map_err(cannot)?;
+        rustix::stdio::dup2_stdout(&file).map_err(|error| cannot(error.into()))
+    }
+}
+
+/// A duration as Go writes them.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it as 90s, 3m or 1m30s"))?;
+    if duration.is_zero() { Err("it is no time at all".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_in_go() {
+        for (text, seconds) in [("3m0s", 180), ("90s", 90), ("1h", 3600), ("1m30s", 90)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "3", "0s", "-1s", "soon"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

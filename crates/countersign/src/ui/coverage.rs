@@ -1,0 +1,112 @@
+//! What `coverage` reports.
+
+use crate::ui::terminal::println;
+use serde::Serialize;
+
+use super::{BAD, FAINT, GOOD, UNSURE, plain};
+use crate::exit::Exit;
+
+/// Name and version of the JSON that [`print_json`] prints. A field may be added in a version; one
+/// that is removed or changes its meaning makes a new version.
+const SCHEMA: &str = "countersign.dev/coverage/v1";
+
+/// One image.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Row {
+    pub(crate) image: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    #[serde(rename = "status", serialize_with = "status_name")]
+    pub(crate) exit: Exit,
+    pub(crate) signatures: Vec<Signature>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// One signature or attestation that holds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Signature {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<String>,
+    pub(crate) format: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) predicate_type: Option<String>,
+    pub(crate) log_entries: Vec<String>,
+    pub(crate) source: String,
+}
+
+impl Row {
+    /// An image of which it could not be told.
+    pub(crate) fn unknown(image: String, digest: Option<String>, problems: Vec<String>) -> Self {
+        Self { image, digest, exit: Exit::Unknown, signatures: Vec::new(), problems }
+    }
+}
+
+fn status(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Success => "signed",
+        Exit::Unsigned => "unsigned",
+        Exit::Untrusted => "untrusted",
+        Exit::Unknown | Exit::Usage | Exit::Failure => "unknown",
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn status_name<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status(*exit))
+}
+
+/// Prints a table: an image on each line, and below it every signature that holds, or why none
+/// does; the sums last.
+pub(crate) fn print_text(rows: &[Row]) {
+    let width = rows.iter().map(|row| row.image.chars().count()).max().unwrap_or_default();
+    for row in rows {
+        let style = match row.exit {
+            Exit::Success => GOOD,
+            Exit::Unsigned | Exit::Untrusted => BAD,
+            Exit::Unknown | Exit::Usage | Exit::Failure => UNSURE,
+        };
+        let digest = row.digest.as_deref().map(short).unwrap_or_default();
+        let status = status(row.exit);
+        println!(
+            "{style}{status:<9}{style:#}  {:width$}  {FAINT}{digest}{FAINT:#}",
+            plain(&row.image)
+        );
+        for signature in &row.signatures {
+            let by = signature.subject.as_deref().unwrap_or("the holder of the key");
+            println!("{:11}{FAINT}by{FAINT:#}      {}", "", plain(by));
+            let mut kept = vec![signature.format.as_str()];
+            kept.extend(signature.predicate_type.as_deref());
+            println!("{:11}{FAINT}as{FAINT:#}      {}", "", plain(&kept.join(", ")));
+            for entry in &signature.log_entries {
+                println!("{:11}{FAINT}logged{FAINT:#}  {}", "", plain(entry));
+            }
+        }
+        for problem in &row.problems {
+            println!("{:11}{FAINT}because{FAINT:#} {}", "", plain(problem));
+        }
+    }
+    let count = |wanted: Exit| rows.iter().filter(|row| row.exit == wanted).count();
+    println!(
+        "\n{} images: {} signed, {} untrusted, {} unsigned, {} could not be told",
+        rows.len(),
+        count(Exit::Success),
+        count(Exit::Untrusted),
+        count(Exit::Unsigned),
+        count(Exit::Unknown),
+    );
+}
+
+/// The beginning of a digest.
+fn short(digest: &str) -> &str {
+    digest.get(..19).unwrap_or(digest)
+}
+
+/// Prints one document.
+pub(crate) fn print_json(rows: &[Row]) {
+    let document = serde_json::json!({"schema": SCHEMA, "images": rows});
+    println!("{document:#}");
+}

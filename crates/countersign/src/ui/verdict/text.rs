@@ -1,0 +1,144 @@
+//! Verdicts for people: what was decided, on what ground, and what would change it.
+
+use std::fmt::Write;
+
+use verify::explain::Outcome;
+use verify::time::Observer;
+use verify::{Explanation, Ground, Reason, Refusal, Verdict};
+
+use super::Shown;
+use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain};
+
+/// Adds a line. Text takes every line there is.
+macro_rules! line {
+    ($out:expr) => { $out.push('\n') };
+    ($out:expr, $($argument:tt)*) => {{
+        let _ = writeln!($out, $($argument)*);
+    }};
+}
+
+/// The verdict for people, with every line ended.
+pub(super) fn text(shown: &Shown<'_>) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let Shown { name, digest, .. } = shown;
+    let name = plain(name);
+    match shown.verdict {
+        Verdict::Admit(grounds) => {
+            line!(out, "{GOOD}verified{GOOD:#} {name}");
+            print_field(out, "digest", &digest.to_string());
+            grounds.0.iter().for_each(|ground| print_ground(out, ground));
+        }
+        Verdict::Refuse(reasons) => {
+            line!(out, "{BAD}not verified{BAD:#} {name}");
+            print_field(out, "digest", &digest.to_string());
+            reasons.iter().for_each(|reason| print_reason(out, reason));
+        }
+        Verdict::Unknown(obstacles, reasons) => {
+            line!(out, "{UNSURE}could not tell{UNSURE:#} {name}");
+            print_field(out, "digest", &digest.to_string());
+            for obstacle in obstacles {
+                print_field(out, "obstacle", &obstacle.to_string());
+            }
+            reasons.iter().for_each(|reason| print_reason(out, reason));
+        }
+    }
+    shown.explanations.iter().for_each(|explanation| print_explanation(out, explanation));
+    text
+}
+
+fn print_field(out: &mut String, name: &str, value: &str) {
+    line!(out, "  {FAINT}{name:>9}{FAINT:#}  {}", plain(value));
+}
+
+fn print_ground(out: &mut String, ground: &Ground) {
+    match ground {
+        Ground::Static { authority } => print_field(out, "admitted", &format!("by {authority}")),
+        Ground::Claim { source, claim, .. } => {
+            match (claim.signer().subject(), claim.signer().issuer()) {
+                (Some(subject), Some(issuer)) => {
+                    print_field(out, "signer", subject);
+                    print_field(out, "vouched", &format!("by {issuer}"));
+                }
+                _ => {
+                    let key = claim.signer().key();
+                    let digest = hex::encode(key.id());
+                    let signer = format!("the holder of the {} key {digest}", key.kind());
+                    print_field(out, "signer", &signer);
+                }
+            }
+            for time in claim.times() {
+                let observer = match time.observer() {
+                    Observer::Log => "the transparency log",
+                    Observer::TimestampAuthority(uri) => uri,
+                };
+                print_field(out, "seen", &format!("{} by {observer}", time.time()));
+            }
+            for entry in claim.entries() {
+                print_field(
+                    out,
+                    "logged",
+                    &format!("as entry {} of {}", entry.log_index(), entry.log_host()),
+                );
+            }
+            if let Some(statement) = claim.statement() {
+                print_field(out, "says", &statement.predicate_type);
+            }
+            print_field(out, "evidence", source);
+        }
+    }
+}
+
+fn print_reason(out: &mut String, reason: &Reason) {
+    let message = reason.refusal.full_message();
+    print_field(out, "because", &message);
+    let (wanted, found) = reason.refusal.wanted_and_found();
+    print_field(out, "wanted", &wanted);
+    if found != message {
+        print_field(out, "found", &found);
+    }
+    if let Some(source) = &reason.source {
+        print_field(out, "evidence", source);
+    }
+    if let Some(hint) = hint(&reason.refusal) {
+        print_field(out, "hint", &hint);
+    }
+}
+
+/// One piece of evidence at a glance: a check that held takes a line, one that did not says what
+/// was wanted, what was found, and what would accept it.
+fn print_explanation(out: &mut String, explanation: &Explanation) {
+    let failed = explanation.lines.iter().any(|line| line.outcome == Outcome::Failed);
+    let (style, says) = if failed { (BAD, "refused") } else { (GOOD, "holds") };
+    line!(out);
+    line!(out, "{style}{says}{style:#} under {}", plain(&explanation.authority));
+    line!(out, "  {FAINT}{}{FAINT:#}", plain(&explanation.source));
+    for line in &explanation.lines {
+        let title = line.check.title();
+        match line.outcome {
+            Outcome::Passed => line!(out, "  {GOOD}ok{GOOD:#}  {title:<24} {}", plain(&line.found)),
+            Outcome::Skipped => {
+                line!(out, "  {UNSURE}--{UNSURE:#}  {title:<24} {}", plain(&line.found));
+            }
+            Outcome::Failed => {
+                line!(out, "  {BAD}NO{BAD:#}  {BAD}{title}{BAD:#}");
+                line!(out, "      {FAINT}wanted{FAINT:#}  {}", plain(&line.wanted));
+                line!(out, "      {FAINT}found{FAINT:#}   {}", plain(&line.found));
+            }
+        }
+        if let Some(hint) = &line.hint {
+            line!(out, "      {FAINT}hint{FAINT:#}    {}", plain(hint));
+        }
+    }
+}
+
+/// What would accept it, if that can be right: for another signer, the very flags.
+fn hint(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::WrongIdentity { issuer, subject, .. } => Some(format!(
+            "if this signer is right: --certificate-identity={subject} \
+             --certificate-oidc-issuer={issuer}"
+        )),
+        other => other.hint().map(str::to_owned),
+    }
+}
