@@ -5,6 +5,7 @@
 //! standard output. "Not found" is an answer, in words that are part of the protocol; all else that
 //! is not credentials is a failure, and a failure is not "anonymous".
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -111,8 +112,6 @@ async fn run(
 ) -> Result<Option<Zeroizing<Vec<u8>>>, Unauthorized> {
     let failed = |problem| failed(name, problem);
     let program = find(name, environment).map_err(failed)?;
-    let run =
-        |error: std::io::Error| failed(HelperProblem::Run(printable(&error.to_string(), 160)));
     let mut child = Command::new(program)
         .arg(action)
         // What it finds in the environment is what our caller was given, not what we happen to have.
@@ -123,16 +122,11 @@ async fn run(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(run)?;
+        .map_err(|error| failed(broken(error)))?;
     let end = deadline.or_after(HELPER_TIMEOUT);
     let heard = tokio::time::timeout_at(end.instant(), converse(&mut child, input)).await;
-    let (status, output, errors) = match heard {
-        Ok(heard) => heard.map_err(run)?,
-        Err(_) => return Err(failed(HelperProblem::TimedOut)),
-    };
-    if output.len() > ANSWER_SIZE_MAX {
-        return Err(failed(HelperProblem::TooLong { max: ANSWER_SIZE_MAX }));
-    }
+    let heard = heard.unwrap_or(Err(HelperProblem::TimedOut));
+    let (status, output, errors) = heard.map_err(failed)?;
     if status.success() {
         return Ok(Some(output));
     }
@@ -148,31 +142,41 @@ async fn run(
 
 type Heard = (std::process::ExitStatus, Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
-/// Says what there is to say, and listens to both streams, so that none fills up.
-async fn converse(child: &mut Child, input: &[u8]) -> std::io::Result<Heard> {
-    let (mut stdin, stdout, stderr) =
+/// Says what there is to say, and listens to both streams, so that none fills up. Who says too much
+/// is ended while we still seem to listen, so that nothing comes of their being interrupted.
+async fn converse(child: &mut Child, input: &[u8]) -> Result<Heard, HelperProblem> {
+    let (stdin, mut stdout, stderr) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let say = async {
-        if let Some(stdin) = &mut stdin {
+        if let Some(mut stdin) = stdin {
             // A helper that does not listen ends before we are done; what it says counts.
             let _ = stdin.write_all(input).await;
-            let _ = stdin.shutdown().await;
         }
-        stdin = None;
+        Ok(())
     };
-    let (_, output, errors) = tokio::join!(say, hear(stdout), hear(stderr));
-    let (output, errors) = (output?, errors?);
-    if output.len() > ANSWER_SIZE_MAX {
-        child.start_kill()?;
+    let output = async {
+        let output = hear(stdout.as_mut()).await?;
+        let max = ANSWER_SIZE_MAX;
+        if output.len() > max { Err(HelperProblem::TooLong { max }) } else { Ok(output) }
+    };
+    let heard = tokio::try_join!(say, output, hear(stderr));
+    if heard.is_err() {
+        // It may have ended by itself, which is as well.
+        let _ = child.start_kill();
     }
-    Ok((child.wait().await?, output, errors))
+    let ((), output, errors) = heard?;
+    Ok((child.wait().await.map_err(broken)?, output, errors))
+}
+
+fn broken(error: io::Error) -> HelperProblem {
+    HelperProblem::Run(printable(&error.to_string(), 160))
 }
 
 /// Reads to the end, or one byte more than is taken.
-async fn hear(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+async fn hear(stream: Option<impl AsyncRead + Unpin>) -> Result<Zeroizing<Vec<u8>>, HelperProblem> {
     let mut heard = Zeroizing::new(Vec::new());
     if let Some(stream) = stream {
-        stream.take(ANSWER_SIZE_MAX as u64 + 1).read_to_end(&mut heard).await?;
+        stream.take(ANSWER_SIZE_MAX as u64 + 1).read_to_end(&mut heard).await.map_err(broken)?;
     }
     Ok(heard)
 }

@@ -292,8 +292,9 @@ async fn amazon_on_a_machine_and_in_a_container() {
     let error = fetch(&internet, ECR_IMAGE, cloud(CloudKind::Amazon, &away)).await.unwrap_err();
     assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::Cloud { .. }));
     // A machine that is not Amazon's has nothing, and that is no failure of its own.
-    let nothing = Server::start(|_| Reply::status(404)).await.url("");
-    for elsewhere in [nothing.as_str(), "http://127.0.0.1:1"] {
+    let nothing = Server::start(|_| Reply::status(404)).await;
+    let url = nothing.url("");
+    for elsewhere in [url.as_str(), "http://127.0.0.1:1"] {
         let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", elsewhere)];
         let error =
             fetch(&internet, ECR_IMAGE, cloud(CloudKind::Amazon, &variables)).await.unwrap_err();
@@ -354,10 +355,12 @@ async fn google_on_a_machine() {
         .unwrap();
     fetch(&internet, "gcr.io/acme/app", cloud(CloudKind::Google, &machine)).await.unwrap();
     // Not the metadata service, whatever it says.
-    let portal = Server::start(|_| json(r#"{"access_token":"ya29"}"#)).await.host();
-    let other = [("GCE_METADATA_HOST", portal.as_str())];
+    let portal = Server::start(|_| json(r#"{"access_token":"ya29"}"#)).await;
+    let portal_host = portal.host();
+    let other = [("GCE_METADATA_HOST", portal_host.as_str())];
     let error = fetch(&internet, "gcr.io/acme/app", cloud(CloudKind::Google, &other)).await;
     assert_kind!(error.unwrap_err(), FetchErrorKind::Unauthorized(Unauthorized::NoCredentials));
+    assert_eq!(portal.requests().len(), 1);
 }
 
 #[tokio::test]

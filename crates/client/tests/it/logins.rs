@@ -120,6 +120,19 @@ async fn an_endless_answer_is_cut() {
     assert!(matches!(problem(&failed), HelperProblem::Failed { .. }));
 }
 
+/// Nobody reads to the end what is too long: the helper never gets there.
+#[tokio::test]
+async fn a_long_answer_is_not_read() {
+    let server = locked().await;
+    let directory = helper(r#"head -c 50000000 /dev/zero; : > "$HOME/done""#);
+    let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, server.host());
+    let environment = environment(directory.path(), &config);
+    let registry = Registry::new(http(), Keychain::from_environment(environment).unwrap());
+    let error = registry.resolve(&image(&server, "app"), ample()).await.unwrap_err();
+    assert_eq!(problem(&error), HelperProblem::TooLong { max: 256 * 1024 });
+    assert!(!directory.path().join("done").exists());
+}
+
 #[tokio::test]
 async fn a_helper_that_hangs_is_ended() {
     let deadline = Deadline::after(Duration::from_millis(300));
@@ -158,7 +171,10 @@ async fn only_a_plain_name_on_an_absolute_path_is_run() {
             FetchErrorKind::Unauthorized(Unauthorized::Helper { problem: HelperProblem::Name, .. })
         );
     }
-    let relative = format!(".:../{}", directory.path().display());
+    // From where we are, so that it would be found.
+    let up = "../".repeat(std::env::current_dir().unwrap().components().count() - 1);
+    let relative = format!("{up}{}", here.trim_start_matches('/'));
+    assert!(Path::new(&relative).join("docker-credential-test").is_file());
     for path in ["", relative.as_str(), "/nonexistent"] {
         let error = asked("test", path).await;
         assert_kind!(
