@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -43,8 +42,9 @@ pub(crate) use error::ApiError;
 
 use crate::instance::Instance;
 
-/// Longest request body taken, in bytes (Fulcio's and rekor-tiles' own limit).
-const REQUEST_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Longest head of a request taken, and longest piece of a body read at a time, in bytes. A token has
+/// a few thousand.
+const HEAD_SIZE_MAX: usize = 64 * 1024;
 /// Requests worked on at once; more are told to come back.
 const REQUESTS_MAX: usize = 1024;
 /// Connections open at once; more wait in the kernel's queue.
@@ -99,7 +99,7 @@ pub(crate) fn bounded(routes: Router) -> Router {
         .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
         .timeout(REQUEST_TIMEOUT)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()));
-    routes.layer(bounds).layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
+    routes.layer(bounds)
 }
 
 async fn overloaded(error: BoxError) -> axum::response::Response {
@@ -150,7 +150,11 @@ pub(crate) async fn serve_over(
     stop: impl Future<Output = ()>,
 ) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_SIZE_MAX);
     let builder = Arc::new(builder);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     // Closed when the stop is asked for.

@@ -7,30 +7,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::review::REVIEW_SIZE_MAX;
-use admission::{Admission, Answer, Gathered, Images, Webhook};
+use admission::{Admission, Answer, Gathered, Images, Unanswered, Webhook};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Query, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use client::registry::RawEvidence;
+use client::registry::discover::Room;
 use client::{Deadline, Registry};
 use evidence::{Digest, ImageRef, UnixTime};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
-use verify::Obstacle;
+use tokio::time::Instant;
+use verify::{Obstacle, ObstacleKind, Piece};
 
+use super::body::{BODY_TIMEOUT, BodyRoom, Parameters, Unread};
 use super::{ApiError, bounded};
-use crate::gather::gather;
 
-/// Most bytes of reviews worked on at once, counted in [`UNIT`]s. In memory a review takes up to
-/// about sixteen times its length.
-const REVIEWS_SIZE_MAX: usize = 32 << 20;
+/// Memory for reviews under way, in bytes, beyond what each has free: for four of the longest, of
+/// which nothing is built while they are read.
+const REVIEWS_SIZE_MAX: usize = 28 << 20;
 
-/// What a review's length is counted in; also what the shortest counts.
-const UNIT: usize = 16 << 10;
+/// Longest list or manifest read of a registry, in bytes: it takes ten times as much in memory. A
+/// hundred signatures of Cosign's stand in one of this size.
+const DOCUMENT_SIZE_MAX: u64 = 1 << 20;
 
 /// A registry client as admission asks for images.
 pub(crate) struct RegistryImages(pub(crate) Registry);
@@ -41,10 +43,30 @@ impl Images for RegistryImages {
         Ok(manifest.digest)
     }
 
-    async fn evidence(&self, image: &ImageRef, deadline: Instant) -> Gathered {
+    async fn evidence(&self, image: &ImageRef, size_max: u64, deadline: Instant) -> Gathered {
         let Some(digest) = image.digest() else { return Gathered::default() };
-        let (pieces, obstacles) = gather(&self.0, image, digest, until(deadline)).await;
-        Gathered { pieces, obstacles }
+        let room = Room { evidence: size_max, document: size_max.min(DOCUMENT_SIZE_MAX) };
+        let until = until(deadline);
+        let mut discovery = self.0.discover_within(room, image, digest, until).await;
+        while discovery.advance().await {}
+        let found = discovery.into_found();
+        let mut obstacles: Vec<_> = found.obstacles.iter().map(Obstacle::from).collect();
+        let (name, pieces) = (image.name().to_string(), found.pieces);
+        // Long pieces are parsed where no socket waits for it.
+        let parsed = tokio::task::spawn_blocking(move || {
+            let piece = |piece: RawEvidence| {
+                let source = format!("{name}@{}", piece.manifest);
+                Piece { source, evidence: piece.parse() }
+            };
+            pieces.into_iter().map(piece).collect()
+        });
+        let pieces = parsed.await.unwrap_or_else(|_| {
+            let what = format!("evidence about {image}");
+            let (kind, detail) = (ObstacleKind::Internal, "was lost".to_owned());
+            obstacles.push(Obstacle { kind, what, detail });
+            Vec::new()
+        });
+        Gathered { pieces, obstacles, left_out: found.left_out }
     }
 }
 
@@ -57,7 +79,7 @@ pub(crate) struct Door {
     admission: Admission<RegistryImages>,
     timeout: Duration,
     now: fn() -> UnixTime,
-    room: Semaphore,
+    room: BodyRoom,
 }
 
 impl Door {
@@ -67,7 +89,7 @@ impl Door {
         timeout: Duration,
         now: fn() -> UnixTime,
     ) -> Self {
-        Self { admission, timeout, now, room: Semaphore::new(REVIEWS_SIZE_MAX / UNIT) }
+        Self { admission, timeout, now, room: BodyRoom::new(REVIEWS_SIZE_MAX) }
     }
 
     /// When the answer must be there.
@@ -90,28 +112,35 @@ impl Door {
             let message = "wanted an AdmissionReview as application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, message));
         }
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let length = length.and_then(|length| length.parse().ok()).unwrap_or(REVIEW_SIZE_MAX);
-        let too_long = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, 3, "the review is too long");
-        if length > REVIEW_SIZE_MAX {
-            return Err(too_long());
+        let until = deadline.min(Instant::now() + BODY_TIMEOUT);
+        let review = self.room.read(body, REVIEW_SIZE_MAX, until).await.map_err(unread)?;
+        let answer = self.admission.answer(webhook, review, (self.now)(), deadline).await;
+        answer.map_err(unanswered)
+    }
+}
+
+fn unread(unread: Unread) -> ApiError {
+    match unread {
+        Unread::TooLong => {
+            let message = format!("the review is too long: wanted {REVIEW_SIZE_MAX} bytes");
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, 3, message)
         }
-        let units = u32::try_from(length.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX);
-        let permit = timeout_at(deadline, self.room.acquire_many(units)).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(ApiError::unavailable("too many reviews at once"));
-        };
-        let body = timeout_at(deadline, axum::body::to_bytes(body, length)).await;
-        let body = match body {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => return Err(too_long()),
-            Err(_) => {
-                let message = "the review did not arrive in time";
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, 4, message));
-            }
-        };
-        let answer = self.admission.answer(webhook, &body, (self.now)(), deadline).await;
-        answer.map_err(|bad| ApiError::invalid(format!("not an AdmissionReview: {bad}")))
+        Unread::Late => {
+            let message = "the review did not arrive in time";
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, 4, message)
+        }
+        Unread::NoRoom => {
+            ApiError::unavailable("other long reviews take up the memory that there is for them")
+        }
+        Unread::Broken => ApiError::invalid("the review broke off"),
+    }
+}
+
+fn unanswered(error: Unanswered) -> ApiError {
+    match error {
+        Unanswered::Bad(bad) => ApiError::invalid(format!("not an AdmissionReview: {bad}")),
+        Unanswered::Busy => ApiError::unavailable(error.to_string()),
+        Unanswered::Lost => ApiError::internal(),
     }
 }
 
@@ -147,7 +176,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
 
 async fn mutate(
     State(door): State<Arc<Door>>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -156,7 +185,7 @@ async fn mutate(
 
 async fn validate(
     State(door): State<Arc<Door>>,
-    Query(asked): Query<Asked>,
+    Parameters(asked): Parameters<Asked>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {

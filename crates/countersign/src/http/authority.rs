@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ::authority::issue::proof::{Proof, SigningAlgorithm};
 use ::authority::wire::{INVALID_CSR, INVALID_KEY, INVALID_SIGNATURE, INVALID_TOKEN};
 use ::authority::{Applicant, Identity, SerialNumber, TokenVerifier, WireError};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::routing::{get, post};
@@ -35,7 +35,6 @@ pub(super) fn routes() -> Router<Arc<Services>> {
         .route("/api/v2/signingCert", post(issue))
         .route("/api/v2/trustBundle", get(trust_bundle))
         .route("/api/v2/configuration", get(configuration))
-        .layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
 }
 
 #[derive(Deserialize)]
@@ -72,7 +71,7 @@ struct PublicKeyJson {
 async fn issue(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: RequestBody,
+    body: RequestBody<REQUEST_SIZE_MAX>,
 ) -> Result<Json<Value>, ApiError> {
     let request: SigningRequest =
         serde_json::from_slice(&body).map_err(|error| ApiError::not_json(&error))?;

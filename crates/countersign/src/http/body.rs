@@ -1,28 +1,37 @@
 //! Request bodies and query parameters, read within bounds, and refused as everything else is.
 //!
-//! A body is read whole before anything is done with it: within a size, within a time, and within
-//! memory that all requests share, so that many large uploads cannot take more than that. Large
-//! answers are bounded in the same way, for clients that ask for many and read none.
+//! A body is read whole before anything is done with it: within a size, which is its route's, within
+//! a time, and within memory that all requests share. Room for it is taken as its bytes arrive, never
+//! for what a client says will come: whoever sends nothing holds nothing. And the beginning of each
+//! body needs no such room, so that no number of large or slow ones stands in the way of a small one.
+//! Large answers are bounded in the same way, for clients that ask for many and read none.
 
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
-use super::{ApiError, REQUEST_SIZE_MAX, Services};
+use super::{ApiError, Services};
 
 /// Time for a client to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Memory for the bodies of all requests under way, in bytes. What is made of a body while it is
-/// judged takes a few times its size.
-const BODIES_SIZE_MAX: usize = 128 << 20;
+/// What of each body needs no room of those that follow, in bytes: all of most. With as many
+/// requests as are worked on at once ([`super::REQUESTS_MAX`]) that is 64 MiB.
+const FREE_SIZE: usize = 64 << 10;
+
+/// Memory for what is longer, over all requests under way, in bytes. What is made of a body while it
+/// is judged takes a few times its size.
+const BODIES_SIZE_MAX: usize = 64 << 20;
 
 /// Memory for all large answers that were not read yet, in bytes: a bundle of entries may have 16
 /// MiB.
@@ -33,26 +42,26 @@ const UNIT: usize = 1024;
 
 /// Memory that all requests share.
 pub(crate) struct Room {
-    bodies: Arc<Semaphore>,
+    bodies: BodyRoom,
     answers: Arc<Semaphore>,
 }
 
 impl Room {
     pub(crate) fn new() -> Self {
-        let room = |size: usize| Arc::new(Semaphore::new(size / UNIT));
-        Self { bodies: room(BODIES_SIZE_MAX), answers: room(ANSWERS_SIZE_MAX) }
+        let answers = Arc::new(Semaphore::new(ANSWERS_SIZE_MAX / UNIT));
+        Self { bodies: BodyRoom::new(BODIES_SIZE_MAX), answers }
     }
 
     /// Makes bytes a part of an answer, which counts until it was sent, or its client is gone.
     pub(super) fn answer(&self, bytes: Vec<u8>) -> Result<Bytes, ApiError> {
-        let room = reserve(&self.answers, bytes.len());
+        let room = reserve(&self.answers, bytes.len() + 1);
         let room = room.ok_or_else(|| ApiError::unavailable("too much is asked for at once"))?;
         Ok(Bytes::from_owner(Held { bytes, _room: room }))
     }
 }
 
 fn reserve(room: &Arc<Semaphore>, size: usize) -> Option<OwnedSemaphorePermit> {
-    let units = u32::try_from(size / UNIT + 1).ok()?;
+    let units = u32::try_from(size.div_ceil(UNIT)).ok()?;
     Arc::clone(room).try_acquire_many_owned(units).ok()
 }
 
@@ -68,43 +77,127 @@ impl AsRef<[u8]> for Held {
     }
 }
 
+/// Memory that long bodies share.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRoom(Arc<Semaphore>);
+
 /// A body, and the room that it takes.
-pub(crate) struct RequestBody {
-    bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+#[derive(Debug)]
+pub(crate) struct Received {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
-impl Deref for RequestBody {
-    type Target = [u8];
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// Longer than is taken, or than it says itself that it will be.
+    TooLong,
+    /// It did not arrive in time.
+    Late,
+    /// Other long ones take up the room.
+    NoRoom,
+    /// It broke off, or is no HTTP.
+    Broken,
+}
 
-    fn deref(&self) -> &[u8] {
+impl BodyRoom {
+    /// Room for that many bytes beyond what each body has free.
+    pub(crate) fn new(size: usize) -> Self {
+        Self(Arc::new(Semaphore::new(size / UNIT)))
+    }
+
+    /// Reads a body of at most `size_max` bytes, until `deadline` at the latest.
+    pub(crate) async fn read(
+        &self,
+        body: Body,
+        size_max: usize,
+        deadline: Instant,
+    ) -> Result<Received, Unread> {
+        if usize::try_from(body.size_hint().lower()).map_or(true, |size| size > size_max) {
+            return Err(Unread::TooLong);
+        }
+        let mut body = pin!(body);
+        let mut received = Received { bytes: Vec::new(), room: None };
+        loop {
+            let frame = timeout_at(deadline, poll_fn(|context| body.as_mut().poll_frame(context)));
+            match frame.await {
+                Err(_) => return Err(Unread::Late),
+                Ok(None) => return Ok(received),
+                Ok(Some(Err(_))) => return Err(Unread::Broken),
+                // What is no data is trailers, which nobody reads.
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.append(&mut received, &data, size_max)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes bytes in. They are copied, because what the network stack gives may hold on to more.
+    fn append(&self, received: &mut Received, data: &[u8], size_max: usize) -> Result<(), Unread> {
+        let Received { bytes, room } = received;
+        let size = bytes.len() + data.len();
+        if size > size_max {
+            return Err(Unread::TooLong);
+        }
+        if size > bytes.capacity() {
+            let capacity = size.max(2 * bytes.capacity()).min(size_max);
+            let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * UNIT;
+            let wanted = capacity.saturating_sub(FREE_SIZE).saturating_sub(held);
+            if wanted > 0 {
+                let more = reserve(&self.0, wanted).ok_or(Unread::NoRoom)?;
+                match room {
+                    Some(room) => room.merge(more),
+                    None => *room = Some(more),
+                }
+            }
+            bytes.reserve_exact(capacity - bytes.len());
+        }
+        bytes.extend_from_slice(data);
+        Ok(())
+    }
+}
+
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl FromRequest<Arc<Services>> for RequestBody {
+/// The body of a request to a route that takes `SIZE_MAX` bytes.
+pub(crate) struct RequestBody<const SIZE_MAX: usize>(Received);
+
+impl<const SIZE_MAX: usize> Deref for RequestBody<SIZE_MAX> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
+impl<const SIZE_MAX: usize> FromRequest<Arc<Services>> for RequestBody<SIZE_MAX> {
     type Rejection = ApiError;
 
     async fn from_request(
         request: Request,
         services: &Arc<Services>,
     ) -> Result<Self, Self::Rejection> {
-        // What is not stated may be as much as is taken.
-        let stated = request.body().size_hint().upper();
-        let size = stated.and_then(|size| usize::try_from(size).ok()).unwrap_or(REQUEST_SIZE_MAX);
-        let room = reserve(&services.room.bodies, size.min(REQUEST_SIZE_MAX));
-        let room = room.ok_or_else(|| ApiError::unavailable("too much is sent here at once"))?;
-        let reading = Bytes::from_request(request, services);
-        let read = tokio::time::timeout(BODY_TIMEOUT, reading).await.map_err(|_| {
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, 4, "the request's body did not arrive")
-        })?;
-        let bytes = read.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, 8, "the request's body is too long")
+        let deadline = Instant::now() + BODY_TIMEOUT;
+        let body = services.room.bodies.read(request.into_body(), SIZE_MAX, deadline).await;
+        body.map(Self).map_err(|unread| match unread {
+            Unread::TooLong => {
+                let message = format!("the request's body is too long: wanted {SIZE_MAX} bytes");
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, 8, message)
             }
-            _ => ApiError::invalid("the request's body could not be read"),
-        })?;
-        Ok(Self { bytes, _room: room })
+            Unread::Late => {
+                let message = "the request's body did not arrive";
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, 4, message)
+            }
+            Unread::NoRoom => ApiError::unavailable("too much is sent here at once"),
+            Unread::Broken => ApiError::invalid("the request's body could not be read"),
+        })
     }
 }
 

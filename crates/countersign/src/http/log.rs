@@ -17,6 +17,9 @@ use tlog::{AppendError, Log, ReadError, Tile, TileKind};
 use super::{ApiError, Services};
 use crate::instance::Instance;
 
+/// Longest request about an entry read, in bytes (rekor-tiles' own limit).
+pub(super) const ENTRY_SIZE_MAX: usize = 4 * 1024 * 1024;
+
 /// Runs what reads the disk or signs where blocking does no harm.
 pub(super) async fn unblocked<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -27,7 +27,7 @@ use tlog::{Appended, Log, ReadError, SearchKey, SignedCheckpoint};
 
 use super::body::{Parameters, RequestBody};
 use super::error::RekorError;
-use super::log::{append_error, read_error, refused, unblocked};
+use super::log::{ENTRY_SIZE_MAX, append_error, read_error, refused, unblocked};
 use super::{ApiError, Services};
 use crate::instance::Instance;
 
@@ -41,6 +41,9 @@ const INDEX_ANSWERS_MAX: usize = 1000;
 
 /// Longest e-mail address or other subject in a query, in bytes (Rekor's own limit).
 const SUBJECT_SIZE_MAX: usize = 512;
+
+/// Longest search read, in bytes: the longest certificate, subject and hash.
+const SEARCH_SIZE_MAX: usize = 64 * 1024;
 
 /// Everything under `/api/v1/log` and `/api/v1/index`. Some clients write a slash at the end.
 pub(super) fn routes() -> Router<Arc<Services>> {
@@ -59,11 +62,14 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 }
 
 /// A body, whose refusal is Rekor's too.
-type Body = Result<RequestBody, ApiError>;
+type Body<const SIZE_MAX: usize> = Result<RequestBody<SIZE_MAX>, ApiError>;
 /// Query parameters, likewise.
 type Queried<T> = Result<Parameters<T>, ApiError>;
 
-async fn create(State(services): State<Arc<Services>>, body: Body) -> Result<Response, RekorError> {
+async fn create(
+    State(services): State<Arc<Services>>,
+    body: Body<ENTRY_SIZE_MAX>,
+) -> Result<Response, RekorError> {
     let body = body?;
     let admitted = unblocked(move || v1::propose(&body)).await?.map_err(|error| refused(&error))?;
     let log = Arc::clone(&services.instance.log_v1);
@@ -137,7 +143,7 @@ struct Retrieve<'a> {
 
 async fn retrieve(
     State(services): State<Arc<Services>>,
-    body: Body,
+    body: Body<ENTRY_SIZE_MAX>,
 ) -> Result<Json<Vec<Map<String, Value>>>, RekorError> {
     let body = body?;
     let instance = Arc::clone(&services.instance);
@@ -259,7 +265,7 @@ struct SearchPublicKey {
 /// Entries under each of the given keys; any of them, or with `operator` `and` all.
 async fn search(
     State(services): State<Arc<Services>>,
-    body: Body,
+    body: Body<SEARCH_SIZE_MAX>,
 ) -> Result<Json<Vec<String>>, RekorError> {
     let query: Search = parse(&body?)?;
     let all = match query.operator.as_deref() {

@@ -17,7 +17,7 @@ use evidence::note::key_id;
 use tlog::intake::v2;
 
 use super::body::RequestBody;
-use super::log::{append_error, read_error, refused, unblocked};
+use super::log::{ENTRY_SIZE_MAX, append_error, read_error, refused, unblocked};
 use super::{ApiError, Services};
 
 /// `POST /api/v2/log/entries`.
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 /// could be of another time.
 async fn create(
     State(services): State<Arc<Services>>,
-    body: RequestBody,
+    body: RequestBody<ENTRY_SIZE_MAX>,
 ) -> Result<Response, ApiError> {
     let dsse = services.log_v2_dsse;
     let admitted = unblocked(move || v2::propose(&body, dsse)).await?;

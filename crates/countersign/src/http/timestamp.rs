@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::authority::SerialNumber;
 use ::authority::stamp::{Rejection, TimestampRequest};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -31,7 +31,6 @@ pub(super) fn routes() -> Router<Arc<Services>> {
     Router::new()
         .route("/api/v1/timestamp", post(stamp))
         .route("/api/v1/timestamp/certchain", get(chain))
-        .layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX))
 }
 
 async fn chain(State(services): State<Arc<Services>>) -> Response {
@@ -43,7 +42,7 @@ async fn chain(State(services): State<Arc<Services>>) -> Response {
 async fn stamp(
     State(services): State<Arc<Services>>,
     headers: HeaderMap,
-    body: RequestBody,
+    body: RequestBody<REQUEST_SIZE_MAX>,
 ) -> Result<Response, ApiError> {
     let authority = &services.instance.timestamps;
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -318,8 +318,8 @@ async fn a_registry_in_trouble_is_neither_a_pass_nor_a_violation() {
     let app = format!("{}:v1", world.name("acme/app"));
     world.sign(&BTreeSet::from([app.clone()]));
     let pinned = format!("{app}@{digest}");
-    let (_server, enforcing) = world.admit(&world.policy("enforce"), &["--timeout", "2"]);
-    let (_server, warning) = world.admit(&world.policy("warn"), &["--timeout", "2"]);
+    let (_server, enforcing) = world.admit(&world.policy("enforce"), &["--deadline", "2"]);
+    let (_server, warning) = world.admit(&world.policy("warn"), &["--deadline", "2"]);
     for (fault, said) in [
         (Fault::Status(StatusCode::TOO_MANY_REQUESTS), "asked too often"),
         (Fault::Status(StatusCode::FORBIDDEN), "forbidden"),
@@ -346,7 +346,7 @@ async fn the_api_servers_own_deadline_counts() {
     let world = World::start().await;
     let digest = world.push("acme/app", "v1");
     let pinned = format!("{}:v1@{digest}", world.name("acme/app"));
-    let (_server, client) = world.admit(&world.policy("enforce"), &["--timeout", "30"]);
+    let (_server, client) = world.admit(&world.policy("enforce"), &["--deadline", "30"]);
     world.registry.inject(FaultRule::new("/v2/acme/app/*", Fault::Hang));
     let review = serde_json::to_vec(&review(&pinned)).unwrap();
     let headers = "content-type: application/json\r\n";
