@@ -61,6 +61,10 @@ pub enum AppendError {
         /// The way to sign.
         scheme: Scheme,
     },
+    /// A v2 log has this very signature already, and does not say where: the answer to an earlier
+    /// request was lost. Another signature can be logged.
+    #[error("the log has an entry for this signature already, and does not say where")]
+    Duplicate,
     /// The log could not be asked, or refused.
     #[error("no log entry")]
     Fetch(#[from] FetchError),
@@ -87,6 +91,10 @@ impl Log {
     #[must_use]
     pub fn new(http: Arc<Http>, version: LogVersion, url: ServiceUrl) -> Self {
         Self { http, version, url }
+    }
+
+    pub(crate) fn version(&self) -> LogVersion {
+        self.version
     }
 
     /// Logs a signature, or finds the entry that logs it already.

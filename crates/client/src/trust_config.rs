@@ -67,6 +67,16 @@ enum Count {
     Exact(u32),
 }
 
+/// Services of one kind, best first, of which so many have to be asked; the others are there for
+/// when one of those is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice<T> {
+    /// How many must answer; never more than there are, and 0 only if there are none.
+    pub wanted: usize,
+    /// Those that may be asked.
+    pub candidates: Vec<T>,
+}
+
 /// Why bytes are no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseTrustConfigError {
@@ -252,9 +262,16 @@ impl SigningConfig {
     /// # Errors
     /// When there is none.
     pub fn authority(&self, now: UnixTime) -> Result<ServiceUrl, SelectError> {
-        let (_, urls) =
-            select("certificate authority", &self.authorities, &[SPOKEN], Count::Any, now)?;
-        Ok(urls.into_iter().next().expect("`select` finds at least one"))
+        Ok(first(self.authority_choice(now)?))
+    }
+
+    /// The certificate authorities of which one has to be asked now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn authority_choice(&self, now: UnixTime) -> Result<Choice<ServiceUrl>, SelectError> {
+        let what = "certificate authority";
+        Ok(select(what, &self.authorities, &[SPOKEN], Count::Any, now)?.1)
     }
 
     /// The identity provider to log in with now.
@@ -262,9 +279,8 @@ impl SigningConfig {
     /// # Errors
     /// When there is none.
     pub fn identity_provider(&self, now: UnixTime) -> Result<ServiceUrl, SelectError> {
-        let (_, urls) =
-            select("identity provider", &self.identity_providers, &[SPOKEN], Count::Any, now)?;
-        Ok(urls.into_iter().next().expect("`select` finds at least one"))
+        let what = "identity provider";
+        Ok(first(select(what, &self.identity_providers, &[SPOKEN], Count::Any, now)?.1))
     }
 
     /// The logs to log in now, of the highest of these versions for which there are any. None if
@@ -277,14 +293,28 @@ impl SigningConfig {
         versions: &[LogVersion],
         now: UnixTime,
     ) -> Result<Vec<(LogVersion, ServiceUrl)>, SelectError> {
+        Ok(self.log_choice(versions, now)?.wanted())
+    }
+
+    /// The same with those that may be asked instead.
+    ///
+    /// # Errors
+    /// As [`Self::logs`].
+    pub fn log_choice(
+        &self,
+        versions: &[LogVersion],
+        now: UnixTime,
+    ) -> Result<Choice<(LogVersion, ServiceUrl)>, SelectError> {
         if self.logs.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Choice { wanted: 0, candidates: Vec::new() });
         }
         let numbers: Vec<u32> = versions.iter().map(|version| version.number()).collect();
-        let (number, urls) = select("transparency log", &self.logs, &numbers, self.log_count, now)?;
+        let (number, Choice { wanted, candidates }) =
+            select("transparency log", &self.logs, &numbers, self.log_count, now)?;
         let version = versions.iter().find(|version| version.number() == number);
         let version = *version.expect("`select` returns one of the versions it was given");
-        Ok(urls.into_iter().map(|url| (version, url)).collect())
+        let candidates = candidates.into_iter().map(|url| (version, url)).collect();
+        Ok(Choice { wanted, candidates })
     }
 
     /// The timestamp authorities to ask now. None if the configuration lists none at all.
@@ -292,12 +322,35 @@ impl SigningConfig {
     /// # Errors
     /// When some are listed, but not enough of them can be asked.
     pub fn timestamp_authorities(&self, now: UnixTime) -> Result<Vec<ServiceUrl>, SelectError> {
+        Ok(self.timestamp_authority_choice(now)?.wanted())
+    }
+
+    /// The same with those that may be asked instead.
+    ///
+    /// # Errors
+    /// As [`Self::timestamp_authorities`].
+    pub fn timestamp_authority_choice(
+        &self,
+        now: UnixTime,
+    ) -> Result<Choice<ServiceUrl>, SelectError> {
         if self.timestamp_authorities.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Choice { wanted: 0, candidates: Vec::new() });
         }
         let (what, listed) = ("timestamp authority", &self.timestamp_authorities);
         Ok(select(what, listed, &[SPOKEN], self.timestamp_count, now)?.1)
     }
+}
+
+impl<T> Choice<T> {
+    /// Those to be asked while none is down.
+    fn wanted(mut self) -> Vec<T> {
+        self.candidates.truncate(self.wanted);
+        self.candidates
+    }
+}
+
+fn first<T>(choice: Choice<T>) -> T {
+    choice.candidates.into_iter().next().expect("`select` finds at least one")
 }
 
 impl LogVersion {
@@ -328,15 +381,14 @@ impl Count {
 }
 
 /// Chooses services as the specification asks: valid now, of the highest version for which there
-/// are any, the newest of each operator. Where any will do it is the newest, so that two runs ask
-/// the same one.
+/// are any, the newest of each operator, the newest first, so that two runs ask the same ones.
 fn select(
     what: &'static str,
     services: &[Service],
     versions: &[u32],
     count: Count,
     now: UnixTime,
-) -> Result<(u32, Vec<ServiceUrl>), SelectError> {
+) -> Result<(u32, Choice<ServiceUrl>), SelectError> {
     let usable = || {
         let spoken = |service: &&Service| versions.contains(&service.version);
         services.iter().filter(spoken).filter(|service| service.is_valid(now))
@@ -349,16 +401,15 @@ fn select(
     let mut operators = HashSet::new();
     chosen.retain(|service| operators.insert(&service.operator));
     let found = chosen.len();
-    match count {
-        Count::All => {}
-        Count::Any => chosen.truncate(1),
-        Count::Exact(wanted) if wanted > 0 && found >= wanted as usize => {
-            chosen.truncate(wanted as usize);
-        }
+    let wanted = match count {
+        Count::All => found,
+        Count::Any => 1,
+        Count::Exact(wanted) if wanted > 0 && found >= wanted as usize => wanted as usize,
         Count::Exact(wanted) => return Err(SelectError::TooFew { what, wanted, found }),
         Count::Unstated => return Err(SelectError::NoSelector { what }),
-    }
-    Ok((version, chosen.into_iter().map(|service| service.url.clone()).collect()))
+    };
+    let candidates = chosen.into_iter().map(|service| service.url.clone()).collect();
+    Ok((version, Choice { wanted, candidates }))
 }
 
 fn parse<'a, T: Deserialize<'a>>(document: &'a [u8]) -> Result<T, ParseTrustConfigError> {

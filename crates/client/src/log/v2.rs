@@ -1,7 +1,8 @@
 //! Rekor v2: `POST /api/v2/log/entries` with a `hashedrekord`, the only kind that all v2 logs take.
 //!
 //! An envelope is logged by the digest of its pre-authentication encoding (rekor-tiles' CLIENTS.md).
-//! A duplicate is refused without its entry, so a request whose answer was lost is not repeated.
+//! A duplicate is refused without its entry, so a request whose answer was lost is not repeated
+//! here: whoever can sign again does, and logs that.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +24,11 @@ impl Log {
         deadline: Deadline,
     ) -> Result<LogEntry, AppendError> {
         let request = self.post("api/v2/log/entries", propose(content, signed_by)?);
-        let answer = self.http.send(&request, deadline).await?.wanted(&[201])?;
+        let answer = self.http.send(&request, deadline).await?;
+        if answer.status.as_u16() == 409 {
+            return Err(AppendError::Duplicate);
+        }
+        let answer = answer.wanted(&[201])?;
         let entry = LogEntry::from_json(&answer.body)
             .map_err(|error| answer.malformed("a log entry", error.to_string()))?;
         Ok(entry)

@@ -15,15 +15,15 @@ use crate::server::{Received, Reply, Server};
 use crate::{ample, assert_kind, http};
 
 /// Something signed, and the entry that a log makes of it.
-struct Story {
-    evidence: Evidence,
+pub(crate) struct Story {
+    pub(crate) evidence: Evidence,
     signed_by: SignedBy,
     /// `TransparencyLogEntry` in JSON: how a v2 log answers.
-    entry: Value,
+    pub(crate) entry: Value,
 }
 
 impl Story {
-    fn of(scene: &Scene) -> Self {
+    pub(crate) fn of(scene: &Scene) -> Self {
         let sealed = scene.seal();
         let json = serde_json::to_vec(&sealed.bundle).unwrap();
         let evidence = Evidence::from_bundle(&json).unwrap();
@@ -38,7 +38,7 @@ impl Story {
     }
 
     /// How a v1 log answers: Rekor's `LogEntry`.
-    fn v1_answer(&self) -> Value {
+    pub(crate) fn v1_answer(&self) -> Value {
         let entry = &self.entry;
         let hex = |value: &Value| hex::encode(STANDARD.decode(value.as_str().unwrap()).unwrap());
         let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
@@ -214,7 +214,7 @@ async fn what_cannot_be_logged_is_not_sent() {
 async fn a_duplicate_in_a_v2_log_is_an_error() {
     let server = Server::start(|_| Reply::status(409).body(r#"{"message":"exists"}"#)).await;
     let error = Story::of(&Scene::v2()).append(LogVersion::V2, &server).await.unwrap_err();
-    assert_kind!(fetch_error(error), FetchErrorKind::Rejected { message, .. } if message == "exists");
+    assert!(matches!(error, AppendError::Duplicate), "{error:?}");
 }
 
 /// Every field of an answer wrong in turn: an error or an entry for `verify`, never a panic.

@@ -14,7 +14,10 @@ use crate::{ample, assert_kind, http};
 const SIGNATURE: &[u8] = b"a signature";
 
 /// A timestamp over [`SIGNATURE`] with the request's nonce, changed as said.
-fn token(request: &Received, change: impl Fn(&mut TokenDraft) + Send + Sync + 'static) -> Vec<u8> {
+pub(crate) fn token(
+    request: &Received,
+    change: impl Fn(&mut TokenDraft) + Send + Sync + 'static,
+) -> Vec<u8> {
     let request = TimeStampReq::from_der(&request.body).unwrap();
     let nonce = request.nonce.unwrap().as_bytes().to_vec();
     let scene = Scene::v2()

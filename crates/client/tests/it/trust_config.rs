@@ -100,6 +100,41 @@ fn the_highest_version_and_the_newest_of_each_operator() {
     assert_eq!(chosen[0].1.to_string(), "https://v1.example");
 }
 
+/// Whoever is not asked first is there for when others are down.
+#[test]
+fn the_others_are_kept_for_an_outage() {
+    let listed = json!([
+        service("old", 2, "a", 2024, None),
+        service("new", 2, "a", 2025, None),
+        service("other", 2, "b", 2023, None),
+        service("third", 2, "c", 2022, None),
+        service("v1", 1, "d", 2026, None),
+    ]);
+    for (selector, wanted) in [
+        (json!({"selector": "ANY"}), 1),
+        (json!({"selector": "EXACT", "count": 2}), 2),
+        (json!({"selector": "ALL"}), 3),
+    ] {
+        let config = parse(&config(json!({
+            "caUrls": [service("ca1", 1, "a", 2024, None), service("ca2", 1, "b", 2025, None)],
+            "rekorTlogUrls": listed, "rekorTlogConfig": selector,
+        })));
+        let choice = config.log_choice(&BOTH, now()).unwrap();
+        let hosts: Vec<_> = choice.candidates.iter().map(|(_, url)| url.to_string()).collect();
+        assert_eq!(
+            hosts,
+            ["https://new.example", "https://other.example", "https://third.example"]
+        );
+        assert_eq!(choice.wanted, wanted);
+        let authorities = config.authority_choice(now()).unwrap();
+        assert_eq!((authorities.wanted, authorities.candidates.len()), (1, 2));
+        assert_eq!(authorities.candidates[0].to_string(), "https://ca2.example");
+    }
+    let none = parse(&config(json!({"rekorTlogUrls": [], "tsaUrls": []})));
+    assert_eq!(none.log_choice(&BOTH, now()).unwrap().wanted, 0);
+    assert_eq!(none.timestamp_authority_choice(now()).unwrap().wanted, 0);
+}
+
 #[test]
 fn windows_include_their_ends() {
     let at = |time: &str| {
