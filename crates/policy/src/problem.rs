@@ -206,6 +206,27 @@ pub enum Wrong {
         /// Why.
         reason: String,
     },
+    /// A regular expression that would match inside of something else.
+    #[error("write the expression `^…$`, so that it matches the whole value")]
+    NotAnchored,
+    /// Not a predicate type.
+    #[error(transparent)]
+    PredicateType(#[from] evidence::predicate::UnknownPredicateType),
+    /// A program that is not taken.
+    #[error("not a program that is taken: {0}")]
+    Program(crate::language::BadProgram),
+    /// A field that means nothing without another.
+    #[error("has no meaning without {other}")]
+    Needs {
+        /// The other field.
+        other: &'static str,
+    },
+    /// A file that the policy names and that could not be read.
+    #[error("the file could not be read: {why}")]
+    File {
+        /// Why.
+        why: String,
+    },
     /// Valid, and not yet carried out by Countersign; never ignored instead.
     #[error("is valid, but not supported yet; remove it or keep this policy elsewhere for now")]
     Unsupported,

@@ -6,5 +6,6 @@ mod cover;
 mod glob;
 mod language;
 mod manifests;
+mod policy_file;
 mod regexp;
 mod yaml;
