@@ -60,7 +60,7 @@ pub struct LayoutEvidence {
 pub struct LayoutError {
     path: PathBuf,
     #[source]
-    kind: LayoutProblem,
+    kind: Box<LayoutProblem>,
 }
 
 /// What is in the way.
@@ -140,6 +140,11 @@ impl LayoutError {
     pub fn problem(&self) -> &LayoutProblem {
         &self.kind
     }
+
+    fn is_absent(&self) -> bool {
+        let not_found = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        matches!(self.problem(), LayoutProblem::Io(error) if not_found(error))
+    }
 }
 
 impl Layout {
@@ -151,7 +156,7 @@ impl Layout {
         let at = |name: &str| root.join(name);
         let marker = at("oci-layout");
         let bytes = match read(&marker, 1024) {
-            Err(error) if matches!(error.kind, LayoutProblem::Io(_)) => {
+            Err(error) if matches!(*error.kind, LayoutProblem::Io(_)) => {
                 return Err(problem(root, LayoutProblem::NotALayout));
             }
             outcome => outcome?,
@@ -401,11 +406,7 @@ fn entries(folder: &Path) -> Result<Option<fs::ReadDir>, LayoutError> {
     }
     match plain_folder(folder) {
         Ok(()) => fs::read_dir(folder).map(Some).map_err(|error| problem(folder, error.into())),
-        Err(LayoutError { kind: LayoutProblem::Io(error), .. })
-            if error.kind() == io::ErrorKind::NotFound =>
-        {
-            Ok(None)
-        }
+        Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -451,16 +452,14 @@ fn check_digest(path: &Path, wanted: &Digest, found: &Digest) -> Result<(), Layo
 }
 
 fn problem(path: &Path, kind: LayoutProblem) -> LayoutError {
-    LayoutError { path: path.to_owned(), kind }
+    LayoutError { path: path.to_owned(), kind: Box::new(kind) }
 }
 
 impl From<&LayoutError> for Obstacle {
     fn from(error: &LayoutError) -> Self {
-        let kind = match &error.kind {
+        let kind = match error.problem() {
             LayoutProblem::NotALayout | LayoutProblem::NotOneImage { .. } => ObstacleKind::NotFound,
-            LayoutProblem::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                ObstacleKind::NotFound
-            }
+            LayoutProblem::Io(_) if error.is_absent() => ObstacleKind::NotFound,
             LayoutProblem::Io(_) => ObstacleKind::Internal,
             LayoutProblem::TooLarge { .. } | LayoutProblem::TooMany { .. } => {
                 ObstacleKind::TooLarge

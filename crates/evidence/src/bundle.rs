@@ -7,7 +7,6 @@
 pub(crate) mod wire;
 
 use crate::certificate::{Certificate, ParseCertificateError};
-use crate::cosign::ParseCosignError;
 use crate::digest::Digest;
 use crate::entry::{LogEntry, ParseEntryError};
 use crate::envelope::Envelope;
@@ -87,17 +86,6 @@ pub enum Content {
         /// The signature over the payload.
         signature: Vec<u8>,
     },
-}
-
-/// Why bytes are no evidence, whatever their format.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseEvidenceError {
-    /// They should have been a Sigstore bundle.
-    #[error(transparent)]
-    Bundle(#[from] ParseBundleError),
-    /// They should have been what Cosign wrote before bundles.
-    #[error(transparent)]
-    Cosign(#[from] ParseCosignError),
 }
 
 /// Why bytes are no bundle.

@@ -6,12 +6,12 @@
 //! bundle, for the same judge.
 
 mod annotations;
-mod files;
+pub(crate) mod files;
 mod payload;
 
 use std::collections::BTreeMap;
 
-use crate::bundle::{BUNDLE_SIZE_MAX, Content, Evidence, Format, ParseEvidenceError, wire};
+use crate::bundle::{BUNDLE_SIZE_MAX, Content, Evidence, Format, wire};
 use crate::certificate::ParseCertificateError;
 use crate::entry::ParseEntryError;
 use crate::json;
@@ -155,19 +155,6 @@ impl Evidence {
                 let found = found.chars().take(128).collect();
                 Err(ParseCosignError::UnknownMediaType { found })
             }
-        }
-    }
-
-    /// Reads evidence that is a file of its own: a Sigstore bundle, or Cosign's older bundle for
-    /// blobs, which has a `base64Signature`.
-    ///
-    /// # Errors
-    /// When it is neither.
-    pub fn from_file(json: &[u8]) -> Result<Self, ParseEvidenceError> {
-        if files::is_blob_bundle(json) {
-            Ok(Self::from_blob_bundle(json)?)
-        } else {
-            Ok(Self::from_bundle(json)?)
         }
     }
 

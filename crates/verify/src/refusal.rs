@@ -4,13 +4,13 @@ use std::num::NonZeroU8;
 
 use crypto::merkle::NodeHash;
 use crypto::{Hash, HashAlgorithm};
-use evidence::bundle::{Format, ParseEvidenceError};
+use evidence::bundle::Format;
 use evidence::certificate::FulcioExtension;
 use evidence::certificate::sct::ParseSctError;
 use evidence::cosign::ParsePayloadError;
 use evidence::statement::ParseStatementError;
 use evidence::timestamp::{InconsistentTimestamp, ParseTimestampError, SignatureAlgorithmError};
-use evidence::{Digest, LeafIndex, TreeSize, UnixTime};
+use evidence::{Digest, LeafIndex, ParseEvidenceError, TreeSize, UnixTime};
 
 use crate::chain::BadChain;
 use crate::check::Check;

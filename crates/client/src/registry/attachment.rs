@@ -124,6 +124,14 @@ pub(super) fn artifact_type(manifest: &Manifest) -> &str {
     }
 }
 
+/// What a manifest says it is about; an index says so too (OCI image specification v1.1).
+pub(super) fn subject_of(manifest: &Manifest) -> Option<Digest> {
+    match &manifest.content {
+        ManifestContent::Image(content) => content.subject.as_ref().map(|subject| subject.digest),
+        ManifestContent::Index(content) => content.subject.as_ref().map(|subject| subject.digest),
+    }
+}
+
 pub(super) fn is_bundle(media_type: &str) -> bool {
     // `….bundle.v0.3+json` and `….bundle+json;version=0.2`, and what later versions will be.
     media_type.strip_prefix(BUNDLE).is_some_and(|version| version.starts_with(['.', '+']))

@@ -15,9 +15,8 @@ use evidence::{Digest, Evidence, ImageRef, ParseEvidenceError};
 use futures::StreamExt;
 
 use super::Registry;
-use super::attachment::{self, Attachment, AttachmentKind, Place, is_bundle};
+use super::attachment::{self, Attachment, AttachmentKind, Place, is_bundle, subject_of};
 use super::cosign_tags::CosignTag;
-use super::inventory::subject_of;
 use super::manifest::{Descriptor, MANIFEST_SIZE_MAX, Manifest};
 use super::referrers::{Referrers, ReferrersSource};
 use crate::deadline::Deadline;

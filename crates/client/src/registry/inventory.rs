@@ -7,10 +7,10 @@ use evidence::{Digest, ImageRef};
 use futures::StreamExt;
 
 use super::Registry;
-use super::attachment::{self, Attachment, Place};
+use super::attachment::{self, Attachment, Place, subject_of};
 use super::cosign_tags::CosignTag;
 use super::discover::OPENED_MAX;
-use super::manifest::{Manifest, ManifestContent};
+use super::manifest::Manifest;
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 
@@ -133,13 +133,5 @@ impl Registry {
             }
         }
         (found, obstacles)
-    }
-}
-
-/// What a manifest says it is about; an index says so too (OCI image specification v1.1).
-pub(super) fn subject_of(manifest: &Manifest) -> Option<Digest> {
-    match &manifest.content {
-        ManifestContent::Image(content) => content.subject.as_ref().map(|subject| subject.digest),
-        ManifestContent::Index(content) => content.subject.as_ref().map(|subject| subject.digest),
     }
 }

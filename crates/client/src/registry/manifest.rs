@@ -92,7 +92,7 @@ pub struct ImageIndex {
     pub manifests: Vec<Descriptor>,
     /// The manifest that it is about.
     #[serde(default)]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
 }
 
 /// A pointer to content.

@@ -49,7 +49,7 @@ struct Outline {
 }
 
 /// Whether this is meant to be Cosign's older bundle for blobs, and not a Sigstore bundle.
-pub(super) fn is_blob_bundle(json: &[u8]) -> bool {
+pub(crate) fn is_blob_bundle(json: &[u8]) -> bool {
     json.len() <= BUNDLE_SIZE_MAX
         && json::parse::<Outline>(json)
             .is_ok_and(|outline| outline.base64_signature.is_some() && outline.media_type.is_none())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use evidence::bundle::{Content, Format, ParseEvidenceError, SignerMaterial};
+use evidence::ParseEvidenceError;
+use evidence::bundle::{Content, Format, SignerMaterial};
 use evidence::cosign::{
     ANNOTATION_SIZE_MAX, DetachedFiles, ENVELOPE_MEDIA_TYPE, Layer, PAYLOAD_SIZE_MAX,
     ParseCosignError, ParsePayloadError, SIMPLE_SIGNING_MEDIA_TYPE, SimpleSigning, WriteLayerError,
