@@ -5,21 +5,28 @@ mod annotations;
 mod attaching;
 mod attest;
 mod attest_blob;
+mod attestation_arguments;
 mod blob;
 mod bundle;
+mod clean;
 mod completion;
+mod copy;
 mod coverage;
 mod demo;
+mod download;
 mod env;
 mod explain;
 mod generate_key_pair;
 mod identity;
+mod image_verification;
 mod images;
 mod import_key_pair;
 mod initialize;
 mod instance;
 mod keys;
 mod login;
+mod policy;
+mod policy_files;
 mod predicates;
 mod public_key;
 mod serve;
@@ -28,10 +35,13 @@ mod sign_blob;
 mod signing;
 mod signing_config;
 mod specification;
+mod tree;
 mod trust;
 mod trusted_root;
 mod verify;
+mod verify_attestation;
 mod verify_blob;
+mod verify_blob_attestation;
 mod version;
 
 use std::path::Path;
@@ -50,9 +60,12 @@ pub(crate) enum Command {
     Attest(attest::Attest),
     AttestBlob(attest_blob::AttestBlob),
     Bundle(bundle::Bundle),
+    Clean(clean::Clean),
     Completion(completion::Completion),
+    Copy(copy::Copy),
     Coverage(coverage::Coverage),
     Demo(demo::Demo),
+    Download(download::Download),
     Env(env::Env),
     Explain(explain::Explain),
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
@@ -60,14 +73,19 @@ pub(crate) enum Command {
     Initialize(initialize::Initialize),
     Login(login::Login),
     Man(completion::Man),
+    Policy(policy::PolicyCommand),
     PublicKey(public_key::PublicKeyCommand),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
     SigningConfig(signing_config::SigningConfigCommand),
+    Tree(tree::Tree),
+    Triangulate(tree::Triangulate),
     TrustedRoot(trusted_root::TrustedRoot),
     Verify(verify::Verify),
+    VerifyAttestation(verify_attestation::VerifyAttestation),
     VerifyBlob(verify_blob::VerifyBlob),
+    VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestation),
     Version(version::Version),
 }
 
@@ -80,9 +98,12 @@ impl Command {
             Self::Attest(command) => command.run(global),
             Self::AttestBlob(command) => command.run(global),
             Self::Bundle(command) => command.run(),
+            Self::Clean(command) => command.run(global),
             Self::Completion(command) => command.run(spelled()),
+            Self::Copy(command) => command.run(global),
             Self::Coverage(command) => command.run(global),
             Self::Demo(command) => command.run(),
+            Self::Download(command) => command.run(global),
             Self::Env(command) => command.run(),
             Self::Explain(command) => command.run(global),
             Self::GenerateKeyPair(command) => command.run(),
@@ -90,14 +111,19 @@ impl Command {
             Self::Initialize(command) => command.run(global),
             Self::Login(command) => command.run(global),
             Self::Man(command) => command.run(spelled()),
+            Self::Policy(command) => command.run(global),
             Self::PublicKey(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Sign(command) => command.run(global),
             Self::SignBlob(command) => command.run(global),
             Self::SigningConfig(command) => command.run(global),
+            Self::Tree(command) => command.run(global),
+            Self::Triangulate(command) => command.run(global),
             Self::TrustedRoot(command) => command.run(global),
             Self::Verify(command) => command.run(global),
+            Self::VerifyAttestation(command) => command.run(global),
             Self::VerifyBlob(command) => command.run(),
+            Self::VerifyBlobAttestation(command) => command.run(),
             Self::Version(command) => command.run(),
         }
     }

@@ -12,6 +12,9 @@ use crate::exit::{Exit, Failure};
 /// Time for all requests about one image or file, unless another is given (Cosign's).
 const TIMEOUT: Duration = Duration::from_secs(180);
 
+/// Time for moving large content, unless another is given.
+const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Every command")]
@@ -33,6 +36,11 @@ impl Global {
     /// When what begins now must have ended.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.timeout.unwrap_or(TIMEOUT))
+    }
+
+    /// As [`Self::deadline`], where large content is moved.
+    pub(crate) fn long_deadline(&self) -> Deadline {
+        Deadline::after(self.timeout.unwrap_or(LONG_TIMEOUT))
     }
 
     /// Sends standard output into the file that was asked for.

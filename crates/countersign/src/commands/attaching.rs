@@ -55,6 +55,7 @@ impl Formats {
 /// Where evidence is put.
 pub(crate) struct Shelf<'a> {
     pub(crate) registry: &'a Registry,
+    /// The image, in the repository that evidence about it is kept in.
     pub(crate) image: &'a ImageRef,
     pub(crate) manifest: &'a Manifest,
     pub(crate) deadline: Deadline,

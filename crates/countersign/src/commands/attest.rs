@@ -85,7 +85,8 @@ impl Attest {
                 return Ok(Exit::Success);
             }
             let deadline = global.deadline();
-            let shelf = Shelf { registry: &registry, image: &image, manifest: &manifest, deadline };
+            let image = &images::evidence_place(&image)?;
+            let shelf = Shelf { registry: &registry, image, manifest: &manifest, deadline };
             if formats.bundle() {
                 let content = BundleContent::DsseEnvelope { predicate_type };
                 let place = shelf.put_bundle(&evidence, content).await?;

@@ -130,15 +130,16 @@ async fn tags(
 }
 
 async fn look(registry: &Registry, image: &ImageRef, policy: &Policy, deadline: Deadline) -> Row {
-    let manifest = match registry.resolve(image, deadline).await {
-        Ok(manifest) => manifest,
-        Err(error) => {
-            let problem = ui::chain(&error);
-            return Row::unknown(image.to_string(), None, vec![problem]);
-        }
+    let looked_up = async {
+        let digest = images::digest(registry, image, deadline).await?;
+        Ok::<_, Failure>((digest, images::evidence_place(image)?))
     };
-    let (pieces, obstacles) = gather(registry, image, &manifest.digest, deadline).await;
-    let artifact = Artifact::from_digest(manifest.digest);
+    let (digest, place) = match looked_up.await {
+        Ok(found) => found,
+        Err(failure) => return Row::unknown(image.to_string(), vec![failure.full_message()]),
+    };
+    let (pieces, obstacles) = gather(registry, &place, &digest, deadline).await;
+    let artifact = Artifact::from_digest(digest);
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
     let now = machine::now();
     let verdict = policy.judge(&case, now);
@@ -159,7 +160,7 @@ async fn look(registry: &Registry, image: &ImageRef, policy: &Policy, deadline: 
     };
     Row {
         image: image.to_string(),
-        digest: Some(manifest.digest.to_string()),
+        digest: Some(digest.to_string()),
         exit: ui::verdict::exit(&verdict),
         signatures: signatures.collect(),
         problems,

@@ -72,9 +72,10 @@ impl Explain {
             let deadline = global.deadline();
             let roots = self.trust_root.load_fresh(deadline).await?;
             let policy = self.signer.policy_or_anybody(roots)?;
-            let manifest = images::resolve(&registry, &image, deadline).await?;
-            let (pieces, obstacles) = gather(&registry, &image, &manifest.digest, deadline).await;
-            let artifact = Artifact::from_digest(manifest.digest);
+            let digest = images::digest(&registry, &image, deadline).await?;
+            let (pieces, obstacles) =
+                gather(&registry, &images::evidence_place(&image)?, &digest, deadline).await;
+            let artifact = Artifact::from_digest(digest);
             let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
             Ok(self.show(&policy, &case))
         })

@@ -11,7 +11,7 @@ use client::{
     ClientCertificate, Credential, Deadline, FetchError, HostSecurity, HostTransport, Http,
     HttpOptions, Keychain, Registry, RegistryOptions, Secret, TlsTrust,
 };
-use evidence::{ImageRef, RegistryHost};
+use evidence::{Digest, ImageRef, RegistryHost};
 
 use super::signing::http_options;
 use crate::exit::{Exit, Failure};
@@ -213,6 +213,23 @@ pub(crate) async fn resolve(
         .resolve(image, deadline)
         .await
         .map_err(|error| not_looked_at(&format!("{image} cannot be looked up"), error))
+}
+
+/// The digest that the reference stands for now. One that has a digest need not be looked up.
+pub(crate) async fn digest(
+    registry: &Registry,
+    image: &ImageRef,
+    deadline: Deadline,
+) -> Result<Digest, Failure> {
+    match image.digest() {
+        Some(digest) => Ok(*digest),
+        None => Ok(resolve(registry, image, deadline).await?.digest),
+    }
+}
+
+/// Where evidence about an image is kept.
+pub(crate) fn evidence_place(image: &ImageRef) -> Result<ImageRef, Failure> {
+    Ok(target_repository()?.map_or_else(|| image.clone(), |target| target.of(image)))
 }
 
 /// A registry that could not be asked says nothing about signatures.

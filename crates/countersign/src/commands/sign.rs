@@ -151,7 +151,8 @@ impl Sign {
         global: &Global,
     ) -> Result<Option<Evidence>, Failure> {
         let Target { image, manifest } = target;
-        let shelf = Shelf { registry, image, manifest, deadline: global.deadline() };
+        let place = images::evidence_place(image)?;
+        let shelf = Shelf { registry, image: &place, manifest, deadline: global.deadline() };
         let name = image.to_string();
         if self.if_missing && is_signed(&shelf, session, annotations).await? {
             ui::sign::there_already(self.output, &name, &manifest.digest);

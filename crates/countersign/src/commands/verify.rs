@@ -1,25 +1,18 @@
-//! `verify`: images in a registry, and all evidence that lies beside them.
+//! `verify`: images, and all evidence that lies beside them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Args;
-use client::{Deadline, Registry};
-use evidence::ImageRef;
-use futures::stream::{self, StreamExt};
-use verify::{
-    Artifact, Case, ClaimKind, ClaimPattern, Explanation, Obstacle, Piece, Policy, Verdict,
-};
+use verify::{ClaimKind, ClaimPattern, Policy, TrustRoot};
 
-use super::annotations;
-use super::images::{self, RegistryArguments};
-use super::instance::TrustRootArguments;
+use super::image_verification::{self, ImageArguments, Outcome};
 use super::trust::SignerArguments;
+use super::{annotations, policy_files};
 use crate::exit::{Exit, Failure};
-use crate::gather::{gather, gather_for};
 use crate::global::Global;
-use crate::ui::verdict::{self, Shown};
+use crate::ui::verdict;
 use crate::ui::{self, VerifyOutput};
-use crate::{machine, runtime};
 
 /// Verify that images were signed by the wanted signer.
 ///
@@ -30,12 +23,15 @@ use crate::{machine, runtime};
 /// not be looked at; 2: wrong usage.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Images, by digest or tag.
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<String>,
+    #[command(flatten)]
+    images: ImageArguments,
 
     #[command(flatten)]
     signer: SignerArguments,
+
+    /// File with the policy to verify by, instead of the flags that name a signer.
+    #[arg(long, value_name = "FILE", help_heading = "Signer", env = "COUNTERSIGN_POLICY_FILE")]
+    policy_file: Option<PathBuf>,
 
     /// Annotation that must have been signed along, as KEY=VALUE; may be given several times.
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',', help_heading = "Claim")]
@@ -58,92 +54,30 @@ pub(crate) struct Verify {
     )]
     check_claims: bool,
 
-    #[command(flatten)]
-    trust_root: TrustRootArguments,
-
-    #[command(flatten)]
-    registry: RegistryArguments,
-
-    /// Images looked at at once.
-    #[arg(long, value_name = "NUMBER", default_value_t = 10,
-        value_parser = clap::value_parser!(u16).range(1..=100))]
-    max_workers: u16,
-
     /// In which form to print the result: on a terminal text, else Cosign's JSON.
     #[arg(short, long, value_enum)]
     output: Option<VerifyOutput>,
-
-    /// Show every check, with what was wanted and found.
-    #[arg(long, env = "COUNTERSIGN_EXPLAIN")]
-    explain: bool,
-}
-
-/// What was found out about one image.
-struct Outcome {
-    name: String,
-    artifact: Artifact<'static>,
-    verdict: Verdict,
-    explanations: Vec<Explanation>,
 }
 
 impl Verify {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let parsed = images::parse_all(&self.images)?;
-        let claim = self.claim()?;
-        runtime::block_on(async {
-            let roots = self.trust_root.load_fresh(global.deadline()).await?;
-            let policy = self.signer.policy(roots, claim)?;
-            let registry = self.registry.open(&parsed)?;
-            let outcomes = stream::iter(&parsed)
-                .map(|image| self.verify_one(&registry, image, &policy, global.deadline()))
-                .buffered(self.max_workers.into())
-                .collect::<Vec<_>>()
-                .await;
-            let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.print(&outcomes);
-            let exits = outcomes.iter().map(|outcome| verdict::exit(&outcome.verdict));
-            Ok(exits.fold(Exit::Success, Exit::worse_of))
-        })
+        let outcomes = self.images.judge(global, |roots| self.policy(roots))?;
+        self.print(&outcomes);
+        Ok(image_verification::exit(&outcomes))
     }
 
-    fn claim(&self) -> Result<ClaimPattern, Failure> {
+    fn policy(&self, roots: TrustRoot) -> Result<Policy, Failure> {
+        if let Some(path) = &self.policy_file {
+            if self.signer.is_given() {
+                return Err(Failure::usage("a signer is named beside --policy-file")
+                    .hint("name the signer in the policy file"));
+            }
+            return policy_files::read(path, roots);
+        }
         let kind = if self.signature_only { ClaimKind::Signature } else { ClaimKind::Any };
         let annotations = annotations::parse(&self.annotations)?;
         let annotations = if self.check_claims { annotations } else { BTreeMap::new() };
-        Ok(ClaimPattern { kind, annotations })
-    }
-
-    async fn verify_one(
-        &self,
-        registry: &Registry,
-        image: &ImageRef,
-        policy: &Policy,
-        deadline: Deadline,
-    ) -> Result<Outcome, Failure> {
-        let manifest = images::resolve(registry, image, deadline).await?;
-        let digest = &manifest.digest;
-        let (pieces, obstacles) = match self.explain {
-            true => gather(registry, image, digest, deadline).await,
-            false => gather_for(policy, registry, image, digest, machine::now(), deadline).await,
-        };
-        let artifact = Artifact::from_digest(manifest.digest);
-        let (verdict, explanations) = self.judge(policy, &artifact, &pieces, &obstacles);
-        Ok(Outcome { name: image.to_string(), artifact, verdict, explanations })
-    }
-
-    fn judge(
-        &self,
-        policy: &Policy,
-        artifact: &Artifact<'_>,
-        pieces: &[Piece],
-        obstacles: &[Obstacle],
-    ) -> (Verdict, Vec<Explanation>) {
-        let case = Case { artifact, pieces, obstacles };
-        let now = machine::now();
-        match self.explain {
-            true => policy.explain(&case, now),
-            false => (policy.judge(&case, now), Vec::new()),
-        }
+        self.signer.policy(roots, ClaimPattern { kind, annotations })
     }
 
     /// As Cosign does: what was verified is JSON on standard output, and what is for people stands
@@ -152,22 +86,11 @@ impl Verify {
         let shown: Vec<_> = outcomes.iter().map(Outcome::shown).collect();
         match VerifyOutput::chosen(self.output) {
             VerifyOutput::Text => shown.iter().for_each(verdict::print_text),
-            VerifyOutput::Json if self.explain => shown.iter().for_each(verdict::print_json),
+            VerifyOutput::Json if self.images.explain => shown.iter().for_each(verdict::print_json),
             VerifyOutput::Json => {
                 shown.iter().for_each(verdict::print_error_text);
                 ui::payloads::print(&shown);
             }
-        }
-    }
-}
-
-impl Outcome {
-    fn shown(&self) -> Shown<'_> {
-        Shown {
-            name: &self.name,
-            digest: self.artifact.digest(),
-            verdict: &self.verdict,
-            explanations: &self.explanations,
         }
     }
 }

@@ -40,8 +40,8 @@ pub(crate) struct Signature {
 
 impl Row {
     /// An image of which it could not be told.
-    pub(crate) fn unknown(image: String, digest: Option<String>, problems: Vec<String>) -> Self {
-        Self { image, digest, exit: Exit::Unknown, signatures: Vec::new(), problems }
+    pub(crate) fn unknown(image: String, problems: Vec<String>) -> Self {
+        Self { image, digest: None, exit: Exit::Unknown, signatures: Vec::new(), problems }
     }
 }
 

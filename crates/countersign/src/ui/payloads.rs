@@ -3,7 +3,10 @@
 //! Cosign's `VERSIONING.md` makes this its interface for programs. Signer and issuer stand among the
 //! optional members, as they did before Cosign's third version left them out.
 
-use evidence::{Digest, ImageRef};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use evidence::bundle::Content;
+use evidence::{Digest, Evidence, ImageRef};
 use serde_json::{Map, Value, json};
 use verify::claim::Said;
 use verify::{Ground, Verdict, VerifiedClaim};
@@ -49,4 +52,15 @@ fn payload(name: &str, digest: &Digest, claim: &VerifiedClaim) -> Value {
         },
         "optional": optional,
     })
+}
+
+/// Prints an envelope on a line, as it stands in its bundle; nothing for what is no attestation.
+pub(crate) fn print_envelope(evidence: &Evidence) {
+    let Content::Envelope(envelope) = &evidence.content else { return };
+    let document = json!({
+        "payloadType": envelope.payload_type,
+        "payload": STANDARD.encode(&envelope.payload),
+        "signatures": [{"sig": STANDARD.encode(&envelope.signature)}],
+    });
+    println!("{document}");
 }

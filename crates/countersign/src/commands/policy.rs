@@ -1,0 +1,222 @@
+//! `policy`: proposes policies, tries them, and checks their files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use client::Registry;
+use evidence::ImageRef;
+use policy::policy_file::SCHEMA;
+use policy::policy_file::expectation::{self, Expectation};
+use policy::policy_file::suggest::{Fact, Good, suggest};
+use verify::{Artifact, Case, Ground, Policy, Verdict};
+
+use super::images::{self, RegistryArguments};
+use super::instance::TrustRootArguments;
+use super::trust::SignerArguments;
+use super::{policy_files, write_document};
+use crate::exit::{Exit, Failure};
+use crate::gather::gather;
+use crate::global::Global;
+use crate::ui::terminal::{self, println};
+use crate::ui::{BAD, GOOD, plain};
+use crate::{machine, runtime};
+
+/// Longest file of expectations read, in bytes.
+const EXPECTATIONS_SIZE_MAX: usize = 1024 * 1024;
+
+/// Propose, check and try policy files.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCommand {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Suggest(Suggest),
+    Test(Test),
+    /// Check that policy files can be used.
+    Check(Check),
+    /// Print the JSON schema of policy files, for editors.
+    Schema,
+}
+
+/// Propose the narrowest policy that these images satisfy.
+///
+/// Whoever signed all of them is taken to be right: begin with images that you know to be good.
+#[derive(Debug, Args)]
+struct Suggest {
+    /// Images that are known to be good.
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
+
+    /// Where to write it; without it, to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Try a policy on images of which the answer is known.
+#[derive(Debug, Args)]
+struct Test {
+    /// The policy file.
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+
+    /// File with the images and the answers that are expected.
+    #[arg(value_name = "EXPECTATIONS")]
+    expectations: PathBuf,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The policy files.
+    #[arg(value_name = "POLICY", required = true)]
+    policies: Vec<PathBuf>,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+}
+
+impl PolicyCommand {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        match self.verb {
+            Verb::Suggest(suggest) => suggest.run(global),
+            Verb::Test(test) => test.run(global),
+            Verb::Check(check) => check.run(),
+            Verb::Schema => {
+                terminal::bytes(SCHEMA.as_bytes());
+                Ok(Exit::Success)
+            }
+        }
+    }
+}
+
+impl Suggest {
+    fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let parsed = images::parse_all(&self.images)?;
+        let suggestion = runtime::block_on(async {
+            let roots = self.trust_root.load_fresh(global.deadline()).await?;
+            let policy = self.signer.policy_or_anybody(roots)?;
+            let registry = self.registry.open(&parsed)?;
+            let mut good = Vec::new();
+            for image in &parsed {
+                good.push(facts(&registry, image, &policy, global).await?);
+            }
+            suggest(&good).map_err(|error| {
+                Failure::new(Exit::Untrusted, "there is nothing to suggest").caused_by(error)
+            })
+        })?;
+        write_document(self.out.as_deref(), suggestion.as_bytes())?;
+        Ok(Exit::Success)
+    }
+}
+
+/// Everything that is proven about an image.
+async fn facts(
+    registry: &Registry,
+    image: &ImageRef,
+    policy: &Policy,
+    global: &Global,
+) -> Result<Good, Failure> {
+    let deadline = global.deadline();
+    let digest = images::digest(registry, image, deadline).await?;
+    let place = images::evidence_place(image)?;
+    let (pieces, obstacles) = gather(registry, &place, &digest, deadline).await;
+    if let Some(obstacle) = obstacles.first() {
+        let what = format!("not everything beside {image} could be looked at");
+        return Err(Failure::new(Exit::Unknown, what).caused_by(obstacle.to_string()));
+    }
+    let artifact = Artifact::from_digest(digest);
+    let claims = pieces.iter().filter_map(|piece| {
+        let pieces = std::slice::from_ref(piece);
+        let case = Case { artifact: &artifact, pieces, obstacles: &[] };
+        match policy.judge(&case, machine::now()) {
+            Verdict::Admit(grounds) => match grounds.0.first() {
+                Ground::Claim { claim, .. } => Some(Fact::from(&**claim)),
+                Ground::Static { .. } => None,
+            },
+            Verdict::Refuse(_) | Verdict::Unknown(..) => None,
+        }
+    });
+    Ok(Good { claims: claims.collect() })
+}
+
+impl Test {
+    fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let bytes = machine::read(&self.expectations, "expectations", EXPECTATIONS_SIZE_MAX)?;
+        let unusable = || {
+            Failure::usage(format!("cannot use the expectations {}", self.expectations.display()))
+        };
+        let text = String::from_utf8(bytes).map_err(|_| unusable().caused_by("it is not text"))?;
+        let expectations =
+            expectation::parse(&text).map_err(|problems| unusable().caused_by(problems))?;
+        let parsed = expectations
+            .iter()
+            .map(|expectation| images::parse(&expectation.image))
+            .collect::<Result<Vec<_>, _>>()?;
+        runtime::block_on(async {
+            let roots = self.trust_root.load_fresh(global.deadline()).await?;
+            let policy = Arc::new(policy_files::read(&self.policy, roots)?);
+            let registry = self.registry.open(&parsed)?;
+            let mut failed = 0;
+            for (expectation, image) in expectations.iter().zip(&parsed) {
+                failed +=
+                    usize::from(!try_one(&registry, image, &policy, expectation, global).await?);
+            }
+            println!("\n{} as expected, {failed} not", expectations.len() - failed);
+            Ok(if failed == 0 { Exit::Success } else { Exit::Failure })
+        })
+    }
+}
+
+async fn try_one(
+    registry: &Registry,
+    image: &ImageRef,
+    policy: &Policy,
+    expectation: &Expectation,
+    global: &Global,
+) -> Result<bool, Failure> {
+    let deadline = global.deadline();
+    let digest = images::digest(registry, image, deadline).await?;
+    let place = images::evidence_place(image)?;
+    let (pieces, obstacles) = gather(registry, &place, &digest, deadline).await;
+    let artifact = Artifact::from_digest(digest);
+    let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
+    let verdict = policy.judge(&case, machine::now());
+    let name = plain(&image.to_string());
+    match expectation.check(&verdict) {
+        Ok(()) => println!("{GOOD}ok{GOOD:#}      {name}: {}", expectation.expected.word()),
+        Err(unexpected) => {
+            println!("{BAD}FAILED{BAD:#}  {name}: {}", plain(&unexpected.to_string()));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl Check {
+    fn run(&self) -> Result<Exit, Failure> {
+        let roots = self.trust_root.load()?;
+        for path in &self.policies {
+            policy_files::read(path, roots.clone())?;
+            println!("{GOOD}ok{GOOD:#}  {}", plain(&path.display().to_string()));
+        }
+        Ok(Exit::Success)
+    }
+}

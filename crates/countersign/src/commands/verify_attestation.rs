@@ -1,0 +1,72 @@
+//! `verify-attestation`: what was attested about images, and by whom.
+
+use clap::Args;
+use verify::{Ground, Verdict};
+
+use super::attestation_arguments::AttestationArguments;
+use super::image_verification::{self, ImageArguments, Outcome};
+use super::trust::SignerArguments;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ui::verdict;
+use crate::ui::{self, VerifyOutput};
+
+/// Verify attestations about images, and what they say.
+///
+/// Wanted are attestations of one type by the named signer; programs may judge what they say. Exit
+/// codes are those of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyAttestation {
+    #[command(flatten)]
+    images: ImageArguments,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    attestation: AttestationArguments,
+
+    /// Accepted for Cosign's sake: the digest is always checked.
+    #[arg(long, hide = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    check_claims: bool,
+
+    /// In which form to print the result: on a terminal text, else Cosign's JSON, which is each
+    /// envelope on a line.
+    #[arg(short, long, value_enum)]
+    output: Option<VerifyOutput>,
+}
+
+impl VerifyAttestation {
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let policy = |roots| self.attestation.policy(&self.signer, roots);
+        let outcomes = self.images.judge(global, policy)?;
+        match VerifyOutput::chosen(self.output) {
+            VerifyOutput::Text => {
+                outcomes.iter().map(Outcome::shown).for_each(|shown| verdict::print_text(&shown));
+            }
+            VerifyOutput::Json if self.images.explain => {
+                outcomes.iter().map(Outcome::shown).for_each(|shown| verdict::print_json(&shown));
+            }
+            VerifyOutput::Json => {
+                for outcome in &outcomes {
+                    verdict::print_error_text(&outcome.shown());
+                    print_envelopes(outcome);
+                }
+            }
+        }
+        Ok(image_verification::exit(&outcomes))
+    }
+}
+
+/// The envelopes that the verdict rests on.
+fn print_envelopes(outcome: &Outcome) {
+    let Verdict::Admit(grounds) = &outcome.verdict else { return };
+    for ground in &grounds.0 {
+        let Ground::Claim { source, .. } = ground else { continue };
+        let pieces = outcome.pieces.iter().filter(|piece| piece.source == *source);
+        for evidence in pieces.filter_map(|piece| piece.evidence.as_ref().ok()) {
+            ui::payloads::print_envelope(evidence);
+        }
+    }
+}
