@@ -15,6 +15,7 @@ mod openssl;
 mod pairs;
 mod process;
 mod registry;
+mod tuf;
 
 use std::path::Path;
 use std::time::Instant;
@@ -120,6 +121,7 @@ pub fn run(root: &Path, selection: &Selection) -> Result<Outcome, BenchError> {
 
 /// Every check, in the order they run.
 fn checks() -> Vec<Check> {
-    let groups = [pairs::checks(), registry::checks(), openssl::checks(), cosign::checks()];
+    let groups =
+        [pairs::checks(), registry::checks(), openssl::checks(), tuf::checks(), cosign::checks()];
     groups.into_iter().flatten().collect()
 }

@@ -272,6 +272,13 @@ impl Bench {
         Command::new(self.tools.join("bin/sigstore"))
     }
 
+    /// A Python script of ours, with the libraries that the Python client brings along.
+    pub(super) fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(self.tools.join("bin/python"));
+        command.arg(self.scripts.join(name));
+        command
+    }
+
     /// The JavaScript client, as a command.
     pub(super) fn javascript(&self) -> Command {
         let mut command = Command::new(self.tools.join("bin/node"));
@@ -292,7 +299,9 @@ impl Bench {
         let javascript = !self.tools.join("bin/node").exists()
             || !self.scripts.join("node_modules/@sigstore/verify").exists();
         match group {
-            Group::Python if python => Some(format!("sigstore is not installed: {install}")),
+            Group::Python | Group::Tuf if python => {
+                Some(format!("sigstore is not installed: {install}"))
+            }
             Group::JavaScript if javascript || python => {
                 Some(format!("@sigstore/verify is not installed: {install}"))
             }
@@ -304,7 +313,7 @@ impl Bench {
             }
             Group::OpenSsl => missing(&["openssl"]),
             Group::Cosign => missing(&["cosign"]),
-            Group::Python | Group::JavaScript => None,
+            Group::Python | Group::Tuf | Group::JavaScript => None,
         }
     }
 

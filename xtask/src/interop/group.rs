@@ -11,6 +11,8 @@ pub enum Group {
     Registry,
     /// OpenSSL as a judge of timestamps and certificates.
     OpenSsl,
+    /// python-tuf, with the repositories that it makes.
+    Tuf,
     /// Cosign, with images in a registry.
     Cosign,
 }
@@ -24,6 +26,7 @@ impl Group {
             Self::JavaScript => "javascript",
             Self::Registry => "registry",
             Self::OpenSsl => "openssl",
+            Self::Tuf => "tuf",
             Self::Cosign => "cosign",
         }
     }
@@ -38,7 +41,7 @@ impl Group {
     /// The group of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Python, Self::JavaScript, Self::Registry, Self::OpenSsl, Self::Cosign]
+        [Self::Python, Self::JavaScript, Self::Registry, Self::OpenSsl, Self::Tuf, Self::Cosign]
             .into_iter()
             .find(|group| group.name() == name)
     }
