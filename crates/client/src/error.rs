@@ -331,7 +331,7 @@ impl FetchError {
                 reason: RealmProblem::OtherHost,
             }) => format!(
                 "if {realm} is the token service of {host}, say so: \
-                 --registry-token-realm {host}=https://{realm}"
+                 --registry-token-service {host}=https://{realm}"
             ),
             FetchErrorKind::Unauthorized(
                 Unauthorized::Unfit { .. } | Unauthorized::BrokenEntry { .. },

@@ -68,7 +68,7 @@ async fn a_realm_gets_nothing() {
     let host = stranger.host();
     assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::RealmRefused { realm, reason })
         if *realm == host && *reason == RealmProblem::OtherHost);
-    assert!(error.hint().unwrap().contains("--registry-token-realm"));
+    assert!(error.hint().unwrap().contains("--registry-token-service"));
     assert_eq!(server.authorizations(), [""; 0]);
     assert_eq!(stranger.lines(), [""; 0]);
 }
