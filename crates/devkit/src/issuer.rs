@@ -8,6 +8,7 @@ mod claims;
 mod email;
 mod github;
 mod gitlab;
+mod google;
 mod key;
 mod token;
 
@@ -34,6 +35,7 @@ pub use claims::{Claimant, Claims};
 pub use email::EmailUser;
 pub use github::{GithubWorkflow, ReusableWorkflow};
 pub use gitlab::{GitlabEnvironment, GitlabJob};
+pub use google::{GoogleMachine, GoogleServiceAccount};
 pub use key::Algorithm;
 pub use token::{SignWith, TokenSpec};
 

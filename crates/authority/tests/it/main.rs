@@ -3,6 +3,7 @@
 
 mod abort;
 mod chain;
+mod claim_sets;
 mod forge;
 mod identity;
 mod issue;
