@@ -2,8 +2,8 @@
 
 use crypto::{BadSignature, KeyKind, PublicKey};
 use devkit::issuer::{
-    Algorithm, Claimant, Claims, EmailUser, GithubWorkflow, GitlabEnvironment, GitlabJob, Issuer,
-    ReusableWorkflow, SignWith, TokenSpec,
+    Algorithm, Claimant, Claims, EmailUser, GithubWorkflow, GitlabEnvironment, GitlabJob,
+    GoogleServiceAccount, Issuer, ReusableWorkflow, SignWith, TokenSpec,
 };
 use serde_json::{Value, json};
 
@@ -138,6 +138,20 @@ fn a_person_claims_a_mail_address() {
     assert_eq!(claims["federated_claims"]["connector_id"], "https://accounts.google.com");
 }
 
+#[test]
+fn a_service_account_claims_what_googles_claims() {
+    let now = NOW.seconds();
+    let number = "104029292853099978293";
+    let expected = json!({
+        "iss": ISSUER, "aud": "sigstore", "iat": now, "exp": now + 3600, "sub": number,
+        "azp": number, "email": "7@cloudbuild.gserviceaccount.com", "email_verified": true,
+    });
+    let account = GoogleServiceAccount::cloud_build(7);
+    assert_eq!(Value::Object(claims(&account)), expected);
+    let machine = claims(&account.on_machine());
+    assert_eq!(machine["google"]["compute_engine"]["instance_name"], "example");
+}
+
 #[tokio::test]
 async fn discovery_lists_exactly_what_can_be_claimed() {
     let environment = || Some("e".to_owned());
@@ -147,10 +161,11 @@ async fn discovery_lists_exactly_what_can_be_claimed() {
         tier: String::new(),
         action: String::new(),
     };
-    let claimants: [&dyn Claimant; 3] = [
+    let claimants: [&dyn Claimant; 4] = [
         &GithubWorkflow { environment: environment(), ..workflow() },
         &GitlabJob { environment: Some(gitlab_environment), ..GitlabJob::new("g", "p", "b") },
         &EmailUser { connector: environment(), ..EmailUser::new("a@example.com") },
+        &GoogleServiceAccount::cloud_build(1).on_machine(),
     ];
     let mut claimed: Vec<_> = claimants
         .iter()
