@@ -33,7 +33,10 @@ fn main() {
         let policy = floor::policy(&scene, &sealed);
         let artifact = Artifact::from_bytes(&sealed.artifact);
         let now = UnixTime::from_seconds(scene.now);
-        let piece = || Piece { source: String::new(), evidence: Evidence::from_bundle(&json).map_err(Into::into) };
+        let piece = || Piece {
+            source: String::new(),
+            evidence: Evidence::from_bundle(&json).map_err(Into::into),
+        };
         let judge = |pieces: &[Piece]| {
             let case = Case { artifact: &artifact, pieces, obstacles: &[] };
             assert!(matches!(policy.judge(&case, now), Verdict::Admit(_)));

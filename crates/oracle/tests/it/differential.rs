@@ -40,17 +40,28 @@ impl Tally {
         match (refused, other) {
             (None, Ok(())) => self.both_accept += 1,
             (Some(_), Err(_)) => {}
-            (None, Err(words)) => self.explain("we accept", WE_ACCEPT, format!("{name}: {words}")),
+            (None, Err(words)) => self.explain("we accept", WE_ACCEPT, name, &words),
             (Some(refused), Ok(())) => {
                 let said = refused
                     + &own.err().flatten().map_or(String::new(), |refusal| refusal.full_message());
-                self.explain("they accept", THEY_ACCEPT, format!("{name}: {said}"));
+                self.explain("they accept", THEY_ACCEPT, name, &said);
             }
         }
     }
 
-    fn explain(&mut self, who: &str, table: &'static [Disagreement], case: String) {
-        match table.iter().find(|row| case.contains(row.says)) {
+    fn explain(
+        &mut self,
+        who: &str,
+        table: &'static [Disagreement],
+        name: &str,
+        said: &impl std::fmt::Display,
+    ) {
+        let case = format!("{name}: {said}");
+        let about = |row: &&Disagreement| {
+            case.contains(row.says)
+                && (row.cases.is_empty() || row.cases.iter().any(|part| name.contains(part)))
+        };
+        match table.iter().find(about) {
             Some(row) => *self.explained.entry(row.because).or_default() += 1,
             None => self.unexplained.push(format!("{who}: {case:.400}")),
         }

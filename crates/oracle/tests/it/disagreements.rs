@@ -5,6 +5,9 @@
 pub(crate) struct Disagreement {
     /// Part of the case's name, or of what the one that refuses says.
     pub(crate) says: &'static str,
+    /// What the names of the cases contain that it is about; nothing for any case. What two verifiers say
+    /// of a signature is the same whichever of them is wrong, so those rows name their cases.
+    pub(crate) cases: &'static [&'static str],
     /// Why.
     pub(crate) because: &'static str,
     /// Whether every run meets it: where a flipped bit falls depends on the signature's bytes, and
@@ -13,23 +16,33 @@ pub(crate) struct Disagreement {
 }
 
 const fn because(says: &'static str, because: &'static str) -> Disagreement {
-    Disagreement { says, because, always: true }
+    Disagreement { says, cases: &[], because, always: true }
+}
+
+const fn in_cases(
+    says: &'static str,
+    cases: &'static [&'static str],
+    because: &'static str,
+) -> Disagreement {
+    Disagreement { says, cases, because, always: true }
 }
 
 const fn sometimes(says: &'static str, because: &'static str) -> Disagreement {
-    Disagreement { says, because, always: false }
+    Disagreement { says, cases: &[], because, always: false }
 }
 
 /// We accept, they refuse: matched against their words, and the case's name. Each is a format that
 /// they do not read, or a rule of theirs that the specifications do not have; in none of them is
 /// anything believed that was not proven.
 pub(crate) const WE_ACCEPT: &[Disagreement] = &[
-    because(
+    in_cases(
         "unsupported or invalid EC curve",
+        &["ECDSA P-521, keyless", "ECDSA P-521, pinned"],
         "P-521 is in Sigstore's registry of algorithms; they do not read it",
     ),
-    because(
+    in_cases(
         "SHA-256 hash must be 32 bytes",
+        &["ECDSA P-384, keyless", "ECDSA P-384, pinned", "a v1 hashedrekord of another hash"],
         "a hashedrekord of SHA-384 or SHA-512 is what P-384, P-521 and Ed25519ph keys log; they \
          read SHA-256 only",
     ),
@@ -37,12 +50,21 @@ pub(crate) const WE_ACCEPT: &[Disagreement] = &[
         "expected `PKIX_ECDSA_P256_SHA_256`",
         "a v2 log takes every algorithm of the registry; they read P-256 only",
     ),
-    because(
+    in_cases(
         "ED25519 signature invalid",
+        &["Ed25519, keyless", "Ed25519, pinned"],
         "what a log sees as a hash only is signed with Ed25519ph; they verify pure Ed25519 only",
     ),
-    because(
+    in_cases(
         "RSA_PKCS1_SHA256 signature invalid",
+        &[
+            "a v2 entry of RSA-PSS, 2048 bits",
+            "a v2 entry of RSA-PSS, 2048 bits, pinned",
+            "a v2 entry of RSA-PSS, 3072 bits",
+            "a v2 entry of RSA-PSS, 3072 bits, pinned",
+            "a v2 entry of RSA-PSS, 4096 bits",
+            "a v2 entry of RSA-PSS, 4096 bits, pinned",
+        ],
         "the registry has RSA-PSS too, and a v2 entry states which; they verify PKCS#1 only",
     ),
     because(
@@ -54,8 +76,14 @@ pub(crate) const WE_ACCEPT: &[Disagreement] = &[
         "v0.1 rests on the promise; a proof without a checkpoint beside it must hold, and is then \
          ignored, because nobody signed its root",
     ),
-    because(
+    in_cases(
         "CMS signer does not match any trusted TSA certificate",
+        &[
+            "strangers' certificates in the token",
+            "the signing certificate comes along and is not pinned",
+            "timestamps of strangers beside a right one",
+            "/signedTimestamp flipped at",
+        ],
         "a timestamp of a stranger proves nothing either way and is passed over: what remains must \
          suffice. And where the trust root holds the issuing authority only, the certificate may \
          come along (RFC 3161), and is then checked against that authority",
@@ -100,6 +128,10 @@ pub(crate) const WE_ACCEPT: &[Disagreement] = &[
 
 /// They accept, we refuse: matched against the case's name and our refusal.
 pub(crate) const THEY_ACCEPT: &[Disagreement] = &[
+    because(
+        "CertificateTimestampInFuture",
+        "RFC 6962 §5.2: a promise from after the certificate's use is none",
+    ),
     because("RootInChain", "trust comes from the trust root only, never along with the evidence"),
     because("part: \"media type\"", "without a media type it is no bundle of any version"),
     because("TwoIssuers", "a certificate that names two issuers names none"),
