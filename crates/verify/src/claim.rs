@@ -158,6 +158,10 @@ pub fn verify(
     artifact: &Artifact<'_>,
     trace: &mut Trace,
 ) -> Result<VerifiedClaim, Refusal> {
+    // Whose mistake it is most often, in words that say so: the wrong file.
+    if let Content::Message { digest: Some(stated), .. } = &evidence.content {
+        check_stated_digest(stated, artifact)?;
+    }
     for (index, entry) in entries.iter().enumerate() {
         bind_entry(index, entry, evidence, &signer, artifact)?;
     }
@@ -167,10 +171,7 @@ pub fn verify(
     });
     let schemes = schemes(signer.key(), evidence, &entries);
     let (said, annotations) = match &evidence.content {
-        Content::Message { digest, signature } => {
-            if let Some(stated) = digest {
-                check_stated_digest(stated, artifact)?;
-            }
+        Content::Message { signature, .. } => {
             verify_over_artifact(signer.key(), &schemes, artifact, signature)?;
             (Said::Signature, None)
         }

@@ -489,6 +489,7 @@ impl Refusal {
             (wanted.to_string(), found.to_string())
         };
         match self {
+            Self::NoEvidence => text(&"a signature or attestation", &"none"),
             Self::WrongIdentity { wanted, issuer, subject } => {
                 text(&wanted.join(" or "), &format_args!("`{subject}` vouched for by `{issuer}`"))
             }
