@@ -30,6 +30,8 @@ struct Survey {
 }
 
 struct Held {
+    /// Position of the piece: one that several authorities accept is one.
+    piece: usize,
     source: String,
     authority: String,
     claim: Box<VerifiedClaim>,
@@ -55,7 +57,7 @@ impl Missed {
 }
 
 impl From<Held> for Ground {
-    fn from(Held { source, authority, claim }: Held) -> Self {
+    fn from(Held { source, authority, claim, .. }: Held) -> Self {
         Self::Claim { source, authority, claim }
     }
 }
@@ -115,7 +117,7 @@ impl Requirement {
         explanations: &mut Option<Vec<Explanation>>,
         survey: &mut Survey,
     ) -> Option<Ground> {
-        for Piece { source, evidence } in case.pieces {
+        for (piece, Piece { source, evidence }) in case.pieces.iter().enumerate() {
             let mut trace =
                 if explanations.is_some() { Trace::recording() } else { Trace::silent() };
             let outcome = match evidence {
@@ -133,11 +135,13 @@ impl Requirement {
             }
             match outcome {
                 Ok(claim) => {
-                    let held = Held { source, authority: name, claim };
+                    let held = Held { piece, source, authority: name, claim };
                     if self.rule.is_met_by_one() {
                         return Some(held.into());
                     }
-                    survey.holding.push(held);
+                    if !survey.holding.iter().any(|other| other.piece == piece) {
+                        survey.holding.push(held);
+                    }
                 }
                 Err(missed) => {
                     let Missed { refusal, counts } = *missed;

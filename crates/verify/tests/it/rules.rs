@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
+use crypto::KeyKind;
 use evidence::Digest;
 use serde_json::Value;
 use testkit::certificate::{ExtensionDraft, SUBJECT_ALTERNATIVE_NAME, uri};
@@ -422,6 +423,14 @@ fn keys_count_as_signers_by_the_key() {
     assert_eq!(court.judge(&requirement, &pieces, Seen::All), "refuse -:TooFewSigners");
     requirement.rule.signers_min = NonZeroU8::MIN;
     assert_eq!(court.judge(&requirement, &pieces, Seen::All), "admit one");
+    // Two keys are two.
+    let other = said("yes", 0).pinned().with_key(KeyKind::EcdsaP384);
+    let other_sealed = other.seal();
+    let second = piece("second", &other_sealed.bundle_json());
+    requirement.rule.signers_min = NonZeroU8::new(2).unwrap();
+    requirement.any_of.push(authority(&other, &other_sealed));
+    let pieces = [pieces[0].clone(), second];
+    assert_eq!(court.judge(&requirement, &pieces, Seen::All), "admit one second");
 }
 
 #[test]
