@@ -80,9 +80,9 @@ pub enum OtherDocument {
     #[error("the document's digest is {found}, wanted {wanted}")]
     Digest {
         /// The digest that was signed.
-        wanted: Digest,
+        wanted: Box<Digest>,
         /// The digest found.
-        found: Digest,
+        found: Box<Digest>,
     },
 }
 
@@ -226,6 +226,9 @@ impl Checker<'_> {
             return Err(OtherDocument::Size { wanted: size, found: self.found });
         }
         let found = Digest::from(self.hasher.finish());
-        if found == wanted { Ok(()) } else { Err(OtherDocument::Digest { wanted, found }) }
+        if found == wanted {
+            return Ok(());
+        }
+        Err(OtherDocument::Digest { wanted: Box::new(wanted), found: Box::new(found) })
     }
 }
