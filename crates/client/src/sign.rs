@@ -384,6 +384,39 @@ impl SigningSession<'_> {
         }
     }
 
+    /// The requirement that this session's signer, and nobody else, meets.
+    ///
+    /// # Errors
+    /// When the certificate names nobody.
+    pub fn authority(&self) -> Result<verify::Authority, SigningError> {
+        let name = "the signer".to_owned();
+        let roots = Arc::clone(&self.services.trust_root);
+        Ok(match &self.certificate {
+            None => {
+                let key = Box::new(self.key.public_key().clone());
+                verify::Authority::Key { name, roots, key }
+            }
+            Some(certificate) => {
+                let nobody = || SigningError::NotVerified {
+                    reasons: "the certificate names nobody".to_owned(),
+                };
+                let subject = certificate.names().first().and_then(SubjectName::as_str);
+                let issuer = certificate.fulcio().issuer();
+                let (Some(subject), Some(issuer)) = (subject, issuer) else {
+                    return Err(nobody());
+                };
+                let pattern = |text| Pattern::exact(text).map_err(|_| nobody());
+                let identity = IdentityPattern {
+                    issuer: pattern(issuer)?,
+                    subject: pattern(subject)?,
+                    extensions: Vec::new(),
+                };
+                let identities = NonEmpty::new(identity);
+                verify::Authority::Keyless { name, roots, identities }
+            }
+        })
+    }
+
     /// Runs the verifier's own chain over what will be written: its bytes, parsed anew.
     fn verify(
         &self,
@@ -404,30 +437,8 @@ impl SigningSession<'_> {
             let reasons = reasons.to_owned();
             SigningError::NotVerified { reasons }
         };
-        let name = "the signer".to_owned();
-        let roots = Arc::clone(&self.services.trust_root);
-        let authority = match &self.certificate {
-            None => {
-                let key = Box::new(self.key.public_key().clone());
-                verify::Authority::Key { name: name.clone(), roots, key }
-            }
-            Some(certificate) => {
-                let nobody = || not_verified("the certificate names nobody");
-                let subject = certificate.names().first().and_then(SubjectName::as_str);
-                let issuer = certificate.fulcio().issuer();
-                let (Some(subject), Some(issuer)) = (subject, issuer) else {
-                    return Err(nobody());
-                };
-                let pattern = |text| Pattern::exact(text).map_err(|_| nobody());
-                let identity = IdentityPattern {
-                    issuer: pattern(issuer)?,
-                    subject: pattern(subject)?,
-                    extensions: Vec::new(),
-                };
-                let identities = NonEmpty::new(identity);
-                verify::Authority::Keyless { name: name.clone(), roots, identities }
-            }
-        };
+        let authority = self.authority()?;
+        let name = authority.name().to_owned();
         let policy = Policy {
             name,
             requirements: NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority))),

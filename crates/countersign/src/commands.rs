@@ -25,6 +25,7 @@ mod initialize;
 mod instance;
 mod keys;
 mod login;
+mod network;
 mod policy;
 mod policy_files;
 mod predicates;

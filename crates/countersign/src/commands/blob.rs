@@ -103,6 +103,13 @@ fn hash_algorithms(evidence: &Evidence) -> Vec<HashAlgorithm> {
     algorithms
 }
 
+/// Hashes a file as a stream in one algorithm.
+pub(crate) fn hash_in(path: &Path, algorithm: HashAlgorithm) -> Result<Digest, Failure> {
+    let digests = hash_file(path, &[algorithm])?;
+    let found = digests.iter().find(|digest| digest.algorithm() == algorithm);
+    Ok(*found.unwrap_or(digests.first()))
+}
+
 /// Hashes a file once, as a stream, in SHA-256 and the algorithms named.
 pub(crate) fn hash_file(
     path: &Path,

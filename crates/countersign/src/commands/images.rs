@@ -13,7 +13,7 @@ use client::{
 };
 use evidence::{Digest, ImageRef, RegistryHost};
 
-use super::signing::http_options;
+use super::network::http_options;
 use crate::exit::{Exit, Failure};
 use crate::machine;
 

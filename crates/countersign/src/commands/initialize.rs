@@ -10,7 +10,7 @@ use client::mirror::{self, Settings};
 use url::Url;
 
 use super::instance;
-use super::signing::http_client;
+use super::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::{machine, runtime};

@@ -4,14 +4,16 @@
 //! environment chose, and without such a choice the public one, of which the program brings a copy
 //! along.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use client::mirror::{self, MAX_AGE, Material, Mirror, MirrorError, Refresh, Settings, Warning};
-use client::{Deadline, Http};
+use client::trust_config::TRUST_CONFIG_SIZE_MAX;
+use client::{ClientTrustConfig, Deadline, Http};
 use verify::TrustRoot;
 
+use super::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::{machine, runtime, ui};
 
@@ -53,7 +55,7 @@ impl TrustRootArguments {
             Some(root) => Ok(root),
             None if self.offline => kept_trust_root_among().await,
             None => {
-                let http = super::signing::http_client()?;
+                let http = http_client()?;
                 trust_root_of(&material(&http, deadline).await?)
             }
         }
@@ -61,7 +63,7 @@ impl TrustRootArguments {
 
     fn named(&self) -> Result<Option<TrustRoot>, Failure> {
         if let Some(path) = &self.trust_config {
-            return Ok(Some(super::signing::read_trust_config(path)?.trust_root));
+            return Ok(Some(read_trust_config(path)?.trust_root));
         }
         let Some(path) = &self.trusted_root else { return Ok(None) };
         let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
@@ -152,4 +154,14 @@ pub(crate) fn settings() -> Settings {
         mirror: machine::variable("TUF_MIRROR"),
         root: machine::variable("TUF_ROOT_JSON").map(PathBuf::from),
     }
+}
+
+/// Reads a client trust configuration that the user named.
+pub(crate) fn read_trust_config(path: &Path) -> Result<ClientTrustConfig, Failure> {
+    let json = machine::read(path, "trust configuration", TRUST_CONFIG_SIZE_MAX)?;
+    ClientTrustConfig::parse(&json).map_err(|error| {
+        Failure::usage(format!("cannot use the trust configuration {}", path.display()))
+            .caused_by(error)
+            .hint("an instance writes it to DIR/public/trust_config.json")
+    })
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use client::ToSign;
 
 use super::attaching::bundle;
-use super::blob::hash_file;
+use super::blob::hash_in;
 use super::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -44,12 +44,12 @@ impl SignBlob {
             .hint("name another file with --bundle"));
         }
         let file = NewFile::create(&self.bundle)?;
-        let digest = *hash_file(&self.file, &[])?.first();
         runtime::block_on(async {
             let name = self.file.display().to_string();
             let what = std::slice::from_ref(&name);
             let signing = self.signing.begin(what, false, global).await?;
             let session = signing.open(&name).await?;
+            let digest = hash_in(&self.file, session.digest_algorithm())?;
             let evidence = session
                 .sign(&ToSign::Artifact(digest), &machine::now)
                 .await

@@ -8,15 +8,17 @@ use client::mirror::{PUBLIC_MIRROR, SigningProfile};
 use client::sign::SigningSession;
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use client::{
-    ClientTrustConfig, Http, HttpOptions, IdentityToken, LogVersion, Proxies, SigningConfig,
-    SigningError, SigningServices,
+    ClientTrustConfig, Http, IdentityToken, LogVersion, SigningConfig, SigningError,
+    SigningServices,
 };
 use crypto::KeyPair;
 use serde_json::json;
 use verify::TrustRoot;
 
 use super::identity::IdentityArguments;
-use super::{instance, keys};
+use super::instance::{self, read_trust_config};
+use super::keys;
+use super::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::trust_documents::{self, Period, SIGNING_CONFIG_MEDIA_TYPE, pretty};
@@ -269,32 +271,6 @@ impl ServiceArguments {
             Failure::usage("cannot use the services that are named").caused_by(error)
         })
     }
-}
-
-/// Reads a client trust configuration that the user named.
-pub(crate) fn read_trust_config(path: &std::path::Path) -> Result<ClientTrustConfig, Failure> {
-    let json = machine::read(path, "trust configuration", TRUST_CONFIG_SIZE_MAX)?;
-    ClientTrustConfig::parse(&json).map_err(|error| {
-        Failure::usage(format!("cannot use the trust configuration {}", path.display()))
-            .caused_by(error)
-            .hint("an instance writes it to DIR/public/trust_config.json")
-    })
-}
-
-/// A client that calls itself by our name.
-pub(crate) fn http_client() -> Result<Arc<Http>, Failure> {
-    Http::new(http_options()?)
-        .map(Arc::new)
-        .map_err(|error| Failure::new(Exit::Failure, "cannot speak HTTP").caused_by(error))
-}
-
-/// How HTTP is spoken, as far as the environment says.
-pub(crate) fn http_options() -> Result<HttpOptions, Failure> {
-    let mut options = HttpOptions::new(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-    options.proxies = Proxies::from_environment(&machine::environment()).map_err(|error| {
-        Failure::usage("cannot use the proxy that the environment names").caused_by(error)
-    })?;
-    Ok(options)
 }
 
 /// What the user is told when signing failed.

@@ -9,7 +9,7 @@ use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use serde_json::{Value, json};
 
 use super::instance;
-use super::signing::http_client;
+use super::network::http_client;
 use super::specification::Specification;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use verify::TrustRoot;
 
 use super::instance;
-use super::signing::http_client;
+use super::network::http_client;
 use super::specification::Specification;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
