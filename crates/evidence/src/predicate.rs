@@ -23,6 +23,9 @@ use crate::statement::{
 
 pub use json::DEPTH_MAX;
 
+/// `predicateType` of the statement that Cosign v3 signs an image with.
+pub const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+
 /// Longest predicate type taken, in bytes.
 pub const TYPE_SIZE_MAX: usize = 1024;
 

@@ -16,7 +16,7 @@ use crate::explain::Trace;
 use crate::refusal::Refusal;
 
 /// Predicate type of the statement that is a signature over an image (Cosign v3).
-pub const SIGNATURE_PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+pub use evidence::predicate::SIGN as SIGNATURE_PREDICATE_TYPE;
 
 /// A claim that is wanted: everything named must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
