@@ -67,9 +67,9 @@ pub enum Refused {
         /// Where it is stated.
         field: &'static str,
         /// As computed.
-        wanted: Digest,
+        wanted: Box<Digest>,
         /// As stated.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// The request, as an entry, does not parse.
     #[error("the entry is malformed")]

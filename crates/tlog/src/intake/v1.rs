@@ -256,6 +256,7 @@ fn intoto(spec: &str) -> Result<Admitted, Refused> {
         let (field, wanted) = ("spec.content.payloadHash", payload_digest);
         let found = sha256(content.payload_hash, field)?;
         if found != wanted {
+            let (wanted, found) = (Box::new(wanted), Box::new(found));
             return Err(Refused::OtherDigest { field, wanted, found });
         }
     }

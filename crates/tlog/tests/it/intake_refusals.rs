@@ -440,8 +440,8 @@ fn intoto_states_the_hash_of_its_own_payload_or_none() {
         propose(Kind::IntotoV2, &wrong).unwrap_err(),
         Refused::OtherDigest {
             field: "spec.content.payloadHash",
-            wanted: format!("sha256:{right}").parse().unwrap(),
-            found: format!("sha256:{}", hex::encode([7; 32])).parse().unwrap(),
+            wanted: Box::new(format!("sha256:{right}").parse().unwrap()),
+            found: Box::new(format!("sha256:{}", hex::encode([7; 32])).parse().unwrap()),
         }
     );
     for (field, algorithm, value) in [
