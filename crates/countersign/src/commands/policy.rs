@@ -34,7 +34,7 @@ pub(crate) struct PolicyCommand {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Suggest(Suggest),
+    Suggest(Box<Suggest>),
     Test(Test),
     /// Check that policy files can be used.
     Check(Check),
