@@ -11,7 +11,7 @@ use evidence::{Digest, Evidence, Statement};
 use verify::{Artifact, NonEmpty};
 
 use crate::exit::{Exit, Failure};
-use crate::machine;
+use crate::{machine, ui};
 
 /// Largest file held in memory, in bytes, where a signature is over the file itself.
 const WHOLE_FILE_SIZE_MAX: usize = 64 * 1024 * 1024;
@@ -121,13 +121,17 @@ pub(crate) fn hash_file(
         hashers.push(Hasher::new(*algorithm));
     }
     let mut file = machine::open(path, "file")?;
+    let length = std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0);
+    let progress = ui::progress::bytes("hashed", length);
     let mut chunk = vec![0; CHUNK_SIZE];
     loop {
         let size = file.read(&mut chunk).map_err(|error| {
             Failure::new(Exit::Unknown, format!("cannot read the file {}", path.display()))
                 .caused_by(error)
         })?;
+        progress.inc(size as u64);
         if size == 0 {
+            progress.finish_and_clear();
             return Ok(hashers.map(|hasher| Digest::from(hasher.finish())));
         }
         hashers.iter_mut().for_each(|hasher| hasher.update(&chunk[..size]));

@@ -35,7 +35,7 @@ pub(crate) struct PolicyCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Suggest(Box<Suggest>),
-    Test(Test),
+    Test(Box<Test>),
     /// Check that policy files can be used.
     Check(Check),
     /// Print the JSON schema of policy files, for editors.
