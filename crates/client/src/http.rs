@@ -340,7 +340,9 @@ impl Http {
             return Err(too_large(Some(found)));
         }
         let mut hasher = request.hash.map(Hasher::new);
-        let mut body = Vec::new();
+        // Memory for what is announced, which is no more than is taken; it is used as it arrives.
+        let announced = response.content_length().filter(|length| *length <= max).unwrap_or(0);
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         while let Some(piece) = response.chunk().await.map_err(failed)? {
             if (body.len() + piece.len()) as u64 > max {
                 if wanted {

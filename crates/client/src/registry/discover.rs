@@ -397,8 +397,10 @@ impl Discovery<'_> {
             Ok(bytes) => bytes,
             Err(error) => return Looked { obstacles: vec![error], ..Looked::default() },
         };
-        let pieces = layers.into_iter().map(|attachment| RawEvidence {
-            bytes: bytes.clone(),
+        // The last gets the bytes themselves.
+        let copies = std::iter::repeat_n(bytes, layers.len());
+        let pieces = layers.into_iter().zip(copies).map(|(attachment, bytes)| RawEvidence {
+            bytes,
             kind: attachment.kind,
             media_type: attachment.layer.media_type,
             annotations: attachment.layer.annotations.unwrap_or_default(),
