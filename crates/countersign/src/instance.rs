@@ -19,6 +19,7 @@ use authority::{CertificateAuthority, IssuingAuthority, TimestampAuthority};
 use crypto::Signer;
 use evidence::UnixTime;
 use serde::{Deserialize, Serialize};
+use tlog::storage::StorageError;
 use tlog::storage::posix::{LockFile, PosixObjects};
 use tlog::{
     CheckpointSigner, Clock, Config, Form, Index, Log, NoteSigner, OpenError, Parts, TreeHeadSigner,
@@ -120,8 +121,7 @@ impl Instance {
         machine::sync_directory(machine::directory_of(data))
             .map_err(|error| cannot("make the directory", data).caused_by(error))?;
         let guard = hold(data)?;
-        let lock = LockFile::open(&location.lock)
-            .map_err(|error| cannot("use the lock file", &location.lock).caused_by(error))?;
+        let lock = open_lock(location)?;
         let settings = Settings::read_or_fix(data, &location.host, clock())?;
         let keys = Keys::open_or_create(&data.join("keys"), &settings, clock())?;
 
@@ -273,12 +273,54 @@ fn hold(data: &Path) -> Result<File, Failure> {
     let opened = File::options().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(|error| cannot("write", &path).caused_by(error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            sign_in(&path, data);
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => {
             Err(Failure::new(Exit::Failure, format!("another process serves {}", data.display()))
-                .hint("stop it, or serve another directory"))
+                .hint(format!("stop {}, or serve another directory", holder(&path))))
         }
         Err(TryLockError::Error(error)) => Err(cannot("lock", &path).caused_by(error)),
+    }
+}
+
+fn open_lock(location: &Location) -> Result<Arc<LockFile>, Failure> {
+    let guard = LockFile::guard_of(&location.lock);
+    let lock = LockFile::open(&location.lock).map_err(|error| {
+        let failure = cannot("use the lock file", &location.lock);
+        let failure = match error {
+            StorageError::InUse { .. } => failure.hint(format!(
+                "each instance has a lock file of its own: stop {}, or name another file with \
+                 --lock",
+                holder(&guard)
+            )),
+            _ => failure,
+        };
+        failure.caused_by(error)
+    })?;
+    sign_in(&guard, &location.data);
+    Ok(lock)
+}
+
+/// Says in a file that this process holds who it is, for the message of who finds it held. That is
+/// all it is for: what keeps others out is the lock on the file.
+fn sign_in(guard: &Path, data: &Path) {
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let who = format!("process {}, which serves {}\n", std::process::id(), data.display());
+    if let Err(error) = std::fs::write(guard, who) {
+        tracing::debug!(path = %guard.display(), %error, "could not say who holds it");
+    }
+}
+
+/// Who holds such a file.
+fn holder(guard: &Path) -> String {
+    const SIZE_MAX: usize = 8192;
+    let said = machine::read(guard, "guard", SIZE_MAX).ok();
+    let said = said.and_then(|said| String::from_utf8(said).ok()).unwrap_or_default();
+    match said.trim() {
+        "" => "the process that has it open".to_owned(),
+        said => said.chars().filter(|character| !character.is_control()).collect(),
     }
 }
 

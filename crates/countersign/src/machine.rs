@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evidence::UnixTime;
@@ -124,6 +124,35 @@ fn cannot_write(path: &Path) -> Failure {
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().ok();
     canonical(one).is_some_and(|one| Some(one) == canonical(other))
+}
+
+/// Where an absolute path leads, through links and `..`, whether or not it is there: what is there of
+/// it is followed, and of the rest only `..` means something.
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut rest = Vec::new();
+    let mut there = path;
+    let mut real = loop {
+        match std::fs::canonicalize(there) {
+            Ok(real) => break real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let mut components = there.components();
+        rest.extend(components.next_back());
+        there = components.as_path();
+        if there.as_os_str().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is not absolute"));
+        }
+    };
+    for component in rest.into_iter().rev() {
+        match component {
+            Component::ParentDir => {
+                real.pop();
+            }
+            other => real.push(other),
+        }
+    }
+    Ok(real)
 }
 
 /// The directory that a path is in, which for a bare name is the current one.

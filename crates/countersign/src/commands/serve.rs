@@ -172,11 +172,10 @@ impl Serve {
     /// Beside the data unless told otherwise, and never among them: a copy of the data must not
     /// bring an old lock along.
     fn lock_file(&self) -> Result<PathBuf, Failure> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|error| {
-                Failure::usage(format!("cannot use the path {}", path.display())).caused_by(error)
-            })
+        let unusable = |path: &Path, error| {
+            Failure::usage(format!("cannot use the path {}", path.display())).caused_by(error)
         };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|e| unusable(path, e));
         let data = absolute(&self.data)?;
         let lock = match (&self.lock, data.file_name()) {
             (Some(lock), _) => absolute(lock)?,
@@ -192,7 +191,11 @@ impl Serve {
                 );
             }
         };
-        if lock.starts_with(&data) {
+        // However the two are named: what counts is where they are.
+        let (real_data, real_lock) = (machine::resolve(&data), machine::resolve(&lock));
+        let real_data = real_data.map_err(|error| unusable(&data, error))?;
+        let real_lock = real_lock.map_err(|error| unusable(&lock, error))?;
+        if real_lock.starts_with(&real_data) {
             let (lock, data) = (lock.display(), data.display());
             return Err(Failure::usage(format!("the lock file {lock} is inside of {data}")).hint(
                 "keep it elsewhere: a copy of the data would bring an old lock along, and going \

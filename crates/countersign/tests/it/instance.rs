@@ -275,6 +275,11 @@ impl Instance {
         Trust::parse(&self.get("/trusted_root.json").wanted(200).json())
     }
 
+    /// Its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.said).unwrap()

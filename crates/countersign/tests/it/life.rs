@@ -184,13 +184,16 @@ fn two_processes_never_serve_one_directory_or_one_lock() {
     let instance = place.start();
     let refusal = place.refusal(&[]);
     assert_eq!(refusal.code, Some(1));
-    refusal.says(&["another process serves", place.data().to_str().unwrap()]);
+    let process = format!("process {}", instance.process_id());
+    refusal.says(&["another process serves", place.data().to_str().unwrap(), "stop ", &process]);
 
     // Another directory with the same lock.
     let other = Place::new();
     let lock = place.lock();
     let refusal = other.refusal(&["--lock", lock.to_str().unwrap()]);
-    refusal.says(&[lock.to_str().unwrap(), "in use"]);
+    refusal.says(&[lock.to_str().unwrap(), "in use", "name another file with --lock"]);
+    // And by whom.
+    refusal.says(&[&format!("{process}, which serves {}", place.data().display())]);
     append(&instance, "not disturbed");
 }
 
@@ -279,6 +282,41 @@ fn the_lock_is_beside_the_data_however_these_are_named_and_never_among_them() {
     let nameless = place.data().join("..");
     let refusal = place.start_at(&nameless, &[]).err().unwrap();
     refusal.says(&["no place beside", "--lock"]);
+}
+
+/// However the two are named: through links, through `..`, before the data are there and after.
+#[cfg(unix)]
+#[test]
+fn a_lock_among_the_data_is_found_out_under_any_name() {
+    let place = Place::new();
+    let elsewhere = place.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let link = place.path("link");
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    let into_data = place.path("into-data");
+    std::os::unix::fs::symlink(place.data(), &into_data).unwrap();
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let refused = |data: &std::path::Path, lock: &std::path::Path| {
+        let refusal = place.start_at(data, &["--lock", &text(lock)]).err().unwrap();
+        assert_eq!(refusal.code, Some(2), "{refusal:?}");
+        refusal.says(&["is inside of", "would bring an old lock along"]);
+    };
+    // Neither is there yet.
+    refused(&place.data(), &place.path("other/../data/state.lock"));
+    refused(&link.join("data"), &elsewhere.join("data/state.lock"));
+    refused(&elsewhere.join("data"), &link.join("data/deeper/state.lock"));
+    refused(&link, &elsewhere.join("state.lock"));
+    assert!(!place.data().exists() && std::fs::read_dir(&elsewhere).unwrap().next().is_none());
+    // Both are.
+    place.start().stop();
+    refused(&place.data(), &into_data.join("state.lock"));
+    refused(&place.data(), &elsewhere.join("../data/state.lock"));
+    std::fs::write(place.data().join("state.lock"), "").unwrap();
+    std::os::unix::fs::symlink(place.data().join("state.lock"), elsewhere.join("lock")).unwrap();
+    refused(&place.data(), &elsewhere.join("lock"));
+    // What only looks like it is not.
+    let beside = place.data().join("../data-2.lock");
+    place.start_at(&place.path("data-2"), &["--lock", &text(&beside)]).unwrap().stop();
 }
 
 /// Who deletes the data to begin anew leaves the lock behind.

@@ -210,10 +210,16 @@ impl LockFile {
     pub fn open(path: &Path) -> Result<Arc<Self>, StorageError> {
         let directory = directory_of(path);
         fs::create_dir_all(directory).map_err(io_error(directory))?;
+        let guard = hold(&Self::guard_of(path))?;
+        Ok(Arc::new(Self { path: path.to_owned(), writing: Mutex::new(()), _guard: guard }))
+    }
+
+    /// The file beside a lock file that keeps other processes out. What it holds is not read here.
+    #[must_use]
+    pub fn guard_of(path: &Path) -> PathBuf {
         let mut guard = path.as_os_str().to_owned();
         guard.push(".held");
-        let guard = hold(Path::new(&guard))?;
-        Ok(Arc::new(Self { path: path.to_owned(), writing: Mutex::new(()), _guard: guard }))
+        PathBuf::from(guard)
     }
 
     /// The slot of one log. Names are the instance's own: lower-case letters, digits, `-`.
