@@ -54,6 +54,36 @@ pub(crate) fn stop_asked() -> impl Future<Output = ()> {
     }
 }
 
+/// The same, and where `with_parent` is said also when the standard input ends: whoever started the
+/// process holds its other end, and lets go of it however he ends.
+pub(crate) fn stop_asked_or_left(with_parent: bool) -> impl Future<Output = ()> {
+    let asked = stop_asked();
+    let left = with_parent.then(input_ended);
+    async move {
+        match left {
+            None => asked.await,
+            Some(left) => tokio::select! {
+                () = asked => {}
+                () = left => {}
+            },
+        }
+    }
+}
+
+/// Resolves at the end of the standard input. A thread of its own reads it, because nothing can take
+/// back a read that waits: the runtime would wait for it at its end.
+fn input_ended() -> impl Future<Output = ()> {
+    let (ended, seen) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // What comes is nobody's; an input that cannot be read has no parent at its other end.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    async {
+        let _ = seen.await;
+    }
+}
+
 #[cfg(unix)]
 async fn received(signal: &mut std::io::Result<tokio::signal::unix::Signal>) {
     match signal {

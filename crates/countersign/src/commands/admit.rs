@@ -69,6 +69,10 @@ pub(crate) struct Admit {
     )]
     deadline: u64,
 
+    /// Stop when the standard input ends, as it does when the parent is gone.
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
+
     #[command(flatten)]
     trust_root: TrustRootArguments,
 }
@@ -99,7 +103,7 @@ impl Admit {
             let registry = RegistryImages(images::registry()?);
             let admission = Admission::new(policies, registry, no_match);
             let door = Door::new(admission, Duration::from_secs(self.deadline), machine::now);
-            let stop = runtime::stop_asked();
+            let stop = runtime::stop_asked_or_left(self.stop_with_input);
             ui::admit::started(&address, &names);
             let routes = http::admission::router(Arc::new(door));
             http::serve_over(listener, security, routes, stop).await;

@@ -69,6 +69,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ID", default_value = CLIENT_ID)]
     client_id: String,
 
+    /// Stop when the standard input ends, as it does when the parent is gone.
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
+
     /// Whether log v2 takes whole envelopes (`dsse` 0.0.2). The JavaScript client still sends them;
     /// the Go and Python clients do not verify them, and send a hash instead.
     #[arg(long, value_enum, default_value_t = LogDsse::Accept)]
@@ -119,7 +123,7 @@ impl Serve {
             Services { instance: Arc::clone(&instance), tokens, log_v2_dsse, room: Room::new() };
         let services = Arc::new(services);
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
-        let stop = runtime::stop_asked();
+        let stop = runtime::stop_asked_or_left(self.stop_with_input);
         ready.write(&location.url)?;
         ui::serve::started(&location, &self.issuer_texts());
 

@@ -35,16 +35,24 @@ fn assert_empty(directory: &Path) {
 
 /// Processes that were started in a directory, or below it, and still run.
 #[cfg(target_os = "linux")]
-fn assert_no_process_in(directory: &Path) {
+fn processes_in(directory: &Path) -> Vec<std::path::PathBuf> {
     let directory = directory.canonicalize().unwrap();
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let cwd = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
-        assert!(!cwd.starts_with(&directory), "{} still runs", process.path().display());
-    }
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let is_there = |process: &std::path::PathBuf| {
+        std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&directory))
+    };
+    processes.filter(is_there).collect()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn assert_no_process_in(_: &Path) {}
+fn processes_in(_: &Path) -> Vec<std::path::PathBuf> {
+    Vec::new()
+}
+
+fn assert_no_process_in(directory: &Path) {
+    let left = processes_in(directory);
+    assert!(left.is_empty(), "{left:?} still run");
+}
 
 #[test]
 fn the_demo_tells_its_story_and_leaves_nothing_behind() {
@@ -111,6 +119,29 @@ fn kept_it_runs_until_it_is_stopped() {
     assert_no_process_in(directory.path());
     let kept = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
     assert!(kept.join("instance/public/trust_config.json").exists());
+}
+
+/// Killed in a way that it cannot see, it takes its servers along all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn its_servers_do_not_outlive_it() {
+    let directory = TempDir::new().unwrap();
+    let mut child = demo(directory.path()).arg("--keep").stdout(Stdio::piped()).spawn().unwrap();
+    let mut story = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("/v1/checkpoint") {
+        line.clear();
+        assert!(story.read_line(&mut line).unwrap() > 0, "it ended early");
+    }
+    let servers = processes_in(directory.path());
+    assert_eq!(servers.len(), 2, "{servers:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let began = std::time::Instant::now();
+    while !processes_in(directory.path()).is_empty() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "they go on");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 /// No file may be written, so the first command cannot do its work.

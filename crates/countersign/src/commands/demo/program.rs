@@ -2,7 +2,8 @@
 //!
 //! They get no environment but what a step gives them, so that nothing that the user has set
 //! (identities, trust roots, registry logins) changes the story. A child is killed when its handle
-//! is dropped; only a `kill -9` of the demo itself leaves servers behind.
+//! is dropped; and a server stops when this process is gone, even by a `kill -9`, because it holds
+//! the other end of its standard input.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl Program {
         line: &CommandLine,
         environment: &[(&str, String)],
     ) -> Result<Printed, Failure> {
-        let mut child = self.spawn(line, environment, Stdio::piped())?;
+        let mut child = self.spawn(line, environment, Stdio::null(), Stdio::piped())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ended = timeout(COMMAND_TIMEOUT, async {
             tokio::join!(read(stdout), read(stderr), child.wait())
@@ -92,7 +93,8 @@ impl Program {
 
     /// Starts a server, and waits until it can be used.
     pub(super) async fn start(&self, line: &CommandLine) -> Result<Server, Failure> {
-        let mut child = self.spawn(line, &[], Stdio::null())?;
+        let served = line.clone().flag("--stop-with-input");
+        let mut child = self.spawn(&served, &[], Stdio::piped(), Stdio::null())?;
         let mut stderr = BufReader::new(child.stderr.take().ok_or_else(|| cannot_run(line))?);
         let mut seen = String::new();
         let url = match timeout(READY_TIMEOUT, ready(&mut stderr, &mut seen)).await {
@@ -121,6 +123,7 @@ impl Program {
         &self,
         line: &CommandLine,
         environment: &[(&str, String)],
+        stdin: Stdio,
         stdout: Stdio,
     ) -> Result<Child, Failure> {
         Command::new(&self.executable)
@@ -130,7 +133,7 @@ impl Program {
             .envs(environment.iter().map(|(name, value)| (name, value)))
             // As on the terminal of whoever types the line by hand.
             .env("COSIGN_OUTPUT", "text")
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
