@@ -74,7 +74,7 @@ async fn issue(
     body: RequestBody<REQUEST_SIZE_MAX>,
 ) -> Result<Json<Value>, ApiError> {
     let request: SigningRequest =
-        serde_json::from_slice(&body).map_err(|error| ApiError::not_json(&error))?;
+        evidence::json::read(&body).map_err(|error| ApiError::not_json(&error))?;
     let token = token_of(&request, &headers).ok_or_else(|| WireError::invalid(INVALID_TOKEN))?;
     let now = (services.instance.clock)();
     let token = services.tokens.verify(token, now).await.map_err(|error| {

@@ -396,7 +396,7 @@ fn entry_at(instance: &Instance, index: LeafIndex) -> Result<Map<String, Value>,
 
 /// Reads JSON: 400 where it is none, 422 where it is not of the form that the API describes.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| match error.is_data() {
+    evidence::json::read(body).map_err(|error| match error.is_data() {
         true => ApiError::unprocessable(evidence::proto_json::explain(&error)),
         false => ApiError::not_json(&error),
     })

@@ -374,6 +374,30 @@ fn a_key_whose_holder_is_not_shown_is_refused_in_fulcios_words() {
 }
 
 /// Whatever is wrong with a request, it is the requester's fault.
+/// Serde would read a list as the object, field by field.
+#[test]
+fn a_list_in_the_place_of_an_object_is_a_bad_request() {
+    let place = Place::new();
+    let instance = place.start();
+    let whole = certificate_request();
+    instance.post(PATH, &whole).wanted(200);
+    let (credentials, key) = (&whole["credentials"], &whole["publicKeyRequest"]);
+    let mut lists = vec![json!([credentials, key, null])];
+    for (pointer, list) in [
+        ("/credentials", json!([credentials["oidcIdentityToken"]])),
+        ("/publicKeyRequest", json!([key["publicKey"], key["proofOfPossession"]])),
+        ("/publicKeyRequest/publicKey", json!([key["publicKey"]["content"]])),
+    ] {
+        let mut request = whole.clone();
+        *at(&mut request, pointer) = list;
+        lists.push(request);
+    }
+    for request in lists {
+        let answer = instance.post(PATH, &request).wanted(400);
+        assert!(answer.message().starts_with("the request is not one: "), "{}", answer.text());
+    }
+}
+
 #[test]
 fn every_field_wrong_in_every_way_is_a_bad_request() {
     let place = Place::new();

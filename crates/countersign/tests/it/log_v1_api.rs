@@ -460,6 +460,24 @@ fn an_entry_too_long_for_the_log_is_413() {
 }
 
 /// Whatever is wrong with a request, it is the requester's fault.
+/// Serde would read a list as the object, field by field.
+#[test]
+fn a_list_in_the_place_of_an_object_is_refused() {
+    let place = Place::new();
+    let instance = place.start();
+    let request = Submission::new(Kind::HashedRekordV1, KeyKind::EcdsaP256).request();
+    let entry = json!([request["kind"], request["apiVersion"], request["spec"]]);
+    for (path, list, status) in [
+        ("/api/v1/log/entries", entry.clone(), 400),
+        ("/api/v1/log/entries/retrieve", json!([[], [0], []]), 422),
+        ("/api/v1/log/entries/retrieve", json!({"entries": [entry]}), 400),
+        ("/api/v1/index/retrieve", json!(["a@example.com", null, null, null, null]), 422),
+        ("/api/v1/index/retrieve", json!({"publicKey": ["AAAA"]}), 422),
+    ] {
+        instance.post(path, &list).wanted(status);
+    }
+}
+
 #[test]
 fn every_field_wrong_in_every_way_is_refused() {
     let log = Log::start();
