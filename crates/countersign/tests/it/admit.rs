@@ -26,15 +26,15 @@ use crate::process::{Server, run, run_well};
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// An instance, an issuer, a registry, and a directory.
-struct World {
+pub(crate) struct World {
     directory: TempDir,
-    registry: Registry,
+    pub(crate) registry: Registry,
     issuer: Issuer,
     _instance: Server,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(|| {
             let since = std::time::UNIX_EPOCH.elapsed().unwrap();
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Puts an image there; its digest.
-    fn push(&self, repository: &str, tag: &str) -> Digest {
+    pub(crate) fn push(&self, repository: &str, tag: &str) -> Digest {
         let image = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
@@ -72,7 +72,7 @@ impl World {
         self.registry.plant_manifest(repository, tag, MANIFEST_TYPE, bytes).unwrap()
     }
 
-    fn name(&self, repository: &str) -> String {
+    pub(crate) fn name(&self, repository: &str) -> String {
         format!("{}/{repository}", self.registry.address())
     }
 
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// A policy that wants everything in the registry signed by that workflow.
-    fn policy(&self, mode: &str) -> String {
+    pub(crate) fn policy(&self, mode: &str) -> String {
         let subject = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main";
         let policy = json!({
             "apiVersion": "policy.sigstore.dev/v1beta1",
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// Starts the webhook.
-    fn admit(&self, policy: &str, more: &[&str]) -> (Server, Client) {
+    pub(crate) fn admit(&self, policy: &str, more: &[&str]) -> (Server, Client) {
         let identity = Identity::write(self.directory.path());
         let (certificate, key) = (identity.certificate.to_str(), identity.key.to_str());
         let config = self.trust_config();
@@ -151,7 +151,7 @@ impl World {
     }
 }
 
-fn review(image: &str) -> Value {
+pub(crate) fn review(image: &str) -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -372,9 +372,16 @@ async fn requests_that_are_no_reviews_get_errors() {
         ("POST", "/validate", json, b"", 400),
         ("POST", "/validate", json, b"{}", 400),
         ("POST", "/mutate", json, b"[[[[", 400),
+        // What cannot be told is said as everything else is.
+        ("POST", "/validate?timeout=1s&timeout=2s", json, b"{}", 422),
     ] {
         let (status, body) = client.send(method, path, headers, body).await;
-        assert_eq!(status, wanted, "{method} {path}: {}", String::from_utf8_lossy(&body));
+        let text = String::from_utf8_lossy(&body);
+        assert_eq!(status, wanted, "{method} {path}: {text}");
+        if status != 200 {
+            let error: Value = serde_json::from_str(&text).unwrap();
+            assert!(error["message"].is_string(), "{method} {path}: {text}");
+        }
     }
     let oversize = vec![b' '; (7 << 20) + 1];
     assert_eq!(client.send("POST", "/validate", json, &oversize).await.0, 413);
@@ -390,6 +397,87 @@ async fn requests_that_are_no_reviews_get_errors() {
     let answer = client.ask("validate", &json!({"request": {"uid": "u"}})).await;
     assert_eq!(answer["response"]["uid"], "u");
     message(&answer);
+}
+
+/// A hundred who connect and send nothing stop nobody's review, nor do four who send a long one and
+/// never its end; and what is in the way of a fifth is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_no_review_is_in_nobodys_way() {
+    let world = World::start().await;
+    let digest = world.push("acme/app", "v1");
+    let pinned = format!("{}:v1@{digest}", world.name("acme/app"));
+    let (_server, client) = world.admit(&world.policy("enforce"), &[]);
+    let announce = async |length: &str| {
+        let mut stream = client.open().await.unwrap();
+        let head = format!(
+            "POST /validate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        idle.push(announce("transfer-encoding: chunked").await);
+        idle.push(announce(&format!("content-length: {}", 7 << 20)).await);
+    }
+    let asked = review(&pinned);
+    let ask = client.ask("validate", &asked);
+    let answer = timeout(Duration::from_secs(5), ask).await.unwrap();
+    assert!(message(&answer).contains("no signature was found"), "{answer}");
+    drop(idle);
+
+    let long = vec![b' '; (7 << 20) - 1];
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = announce(&format!("content-length: {}", 7 << 20)).await;
+        stream.write_all(&long).await.unwrap();
+        stream.flush().await.unwrap();
+        slow.push(stream);
+    }
+    let headers = "content-type: application/json\r\n";
+    let refused = async {
+        loop {
+            let (status, body) = client.send("POST", "/validate", headers, &long).await;
+            // Those before may not all have arrived: then this one is read, and is no review.
+            if status != 400 {
+                break (status, String::from_utf8(body).unwrap());
+            }
+        }
+    };
+    let (status, said) = timeout(Duration::from_secs(8), refused).await.unwrap();
+    assert_eq!(status, 503, "{said}");
+    assert!(said.contains("other long reviews take up the memory"), "{said}");
+    let answer = client.ask("validate", &review(&pinned)).await;
+    assert!(message(&answer).contains("no signature was found"), "{answer}");
+    // From the head alone.
+    let mut endless = announce("content-length: 99999999999").await;
+    let mut reply = [0; 12];
+    let read = timeout(Duration::from_secs(5), endless.read_exact(&mut reply));
+    read.await.unwrap().unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 413");
+}
+
+/// Where the API server must show a certificate, nobody else is answered, whatever he asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_certificate_does_not_get_past_the_handshake() {
+    let world = World::start().await;
+    let digest = world.push("acme/app", "v1");
+    let pinned = format!("{}:v1@{digest}", world.name("acme/app"));
+    let api_server = Identity::named(world.directory.path(), "api-server", "client");
+    let stranger = Identity::named(world.directory.path(), "stranger", "stranger");
+    let authorities = api_server.certificate.to_str().unwrap();
+    let (server, nobody) = world.admit(&world.policy("enforce"), &["--client-ca", authorities]);
+    let identity = Identity::write(world.directory.path());
+    let showing = |own| Client::showing(Some(own), &server.url, &identity);
+    let answer = showing(&api_server).ask("validate", &review(&pinned)).await;
+    assert!(message(&answer).contains("no signature was found"), "{answer}");
+    for client in [&nobody, &showing(&stranger)] {
+        for (method, path) in [("GET", "/healthz"), ("POST", "/validate"), ("POST", "/mutate")] {
+            let reply = client.try_send(method, path, "content-type: application/json\r\n", b"{}");
+            assert_eq!(reply.await, None, "{method} {path}");
+        }
+    }
 }
 
 #[test]
@@ -433,4 +521,12 @@ fn what_cannot_be_applied_whole_is_not_started() {
     refused(&[&pass], &certificate, &certificate, &["cannot use the TLS key"]);
     refused(&[&pass], &certificate, &other_key, &["with this certificate"]);
     refused(&[], &certificate, &key, &["--policy"]);
+    // No authority at all would be one that everybody's certificate is by.
+    let arguments = ["admit", "--policy", &pass, "--tls-cert", &certificate, "--tls-key", &key];
+    for (authorities, said) in [(&key, "no certificate"), (&pass, "no certificate")] {
+        let output = run(&[&arguments[..], &["--client-ca", authorities.as_str()]].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
 }

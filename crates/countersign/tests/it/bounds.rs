@@ -13,17 +13,18 @@ use crate::instance::{Instance, Place};
 use crate::wire::{connect, exchange, read_answer, request};
 
 /// The server's own bounds.
-const REQUEST_SIZE_MAX: usize = 4 << 20;
+const ENTRY_SIZE_MAX: usize = 4 << 20;
 const REQUESTS_MAX: usize = 1024;
-const BODIES_SIZE_MAX: usize = 128 << 20;
+const BODIES_SIZE_MAX: usize = 64 << 20;
 
-const POSTS: [&str; 6] = [
-    "/api/v2/signingCert",
-    "/api/v1/log/entries",
-    "/api/v1/log/entries/retrieve",
-    "/api/v1/index/retrieve",
-    "/api/v2/log/entries",
-    "/api/v1/timestamp",
+/// What is posted to, and how much each takes.
+const POSTS: [(&str, usize); 6] = [
+    ("/api/v2/signingCert", 64 << 10),
+    ("/api/v1/log/entries", ENTRY_SIZE_MAX),
+    ("/api/v1/log/entries/retrieve", ENTRY_SIZE_MAX),
+    ("/api/v1/index/retrieve", 64 << 10),
+    ("/api/v2/log/entries", ENTRY_SIZE_MAX),
+    ("/api/v1/timestamp", 64 << 10),
 ];
 
 #[track_caller]
@@ -37,27 +38,37 @@ fn is_alive(instance: &Instance) {
 fn a_body_that_is_too_long_is_413_in_json() {
     let place = Place::new();
     let instance = place.start();
-    let body = vec![b' '; REQUEST_SIZE_MAX + 1];
+    let body = vec![b' '; ENTRY_SIZE_MAX + 1];
     let headers = [("content-type", "application/json")];
-    for path in POSTS {
-        let answer = exchange(instance.address(), "POST", path, &headers, &body).unwrap();
-        assert_eq!(answer.status, 413, "{path}");
-        assert!(answer.message().contains("too long"), "{path}: {}", answer.text());
+    for (path, most) in POSTS {
+        // It is refused from its head: nothing of it is waited for.
+        for stated in [most + 1, 99_999_999_999] {
+            let mut stream = connect(instance.address()).unwrap();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: \
+                 application/json\r\ncontent-length: {stated}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let began = Instant::now();
+            let answer = read_answer(&mut stream).unwrap();
+            assert_eq!(answer.status, 413, "{path}: {}", answer.text());
+            assert!(answer.message().contains(&format!("wanted {most} bytes")), "{path}");
+            // A body that does not come is waited for ten seconds.
+            assert!(began.elapsed() < Duration::from_secs(5), "{path}");
+        }
         // One that does not say how long it will be.
         let mut stream = connect(instance.address()).unwrap();
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
              transfer-encoding: chunked\r\n\r\n{:x}\r\n",
-            body.len()
+            most + 1
         );
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..=most]));
         assert_eq!(read_answer(&mut stream).unwrap().status, 413, "{path}");
+        // The longest that is taken, which is JSON's own whitespace, and then nothing.
+        let answer = exchange(instance.address(), "POST", path, &headers, &body[..most]).unwrap();
+        answer.wanted(400);
     }
-    // The longest that is taken, which is JSON's own whitespace, and then nothing.
-    let body = vec![b' '; REQUEST_SIZE_MAX];
-    exchange(instance.address(), "POST", "/api/v2/log/entries", &headers, &body)
-        .unwrap()
-        .wanted(400);
     is_alive(&instance);
 }
 
@@ -79,8 +90,10 @@ fn what_is_not_there_is_404_in_json_and_a_wrong_method_405() {
         let answer = instance.get(path).wanted(404);
         assert_eq!(answer.message(), "not found", "{path}");
     }
-    for path in
-        POSTS.into_iter().filter(|path| !path.ends_with("entries") && !path.ends_with("retrieve"))
+    for path in POSTS
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| !path.ends_with("entries") && !path.ends_with("retrieve"))
     {
         let answer = instance.get(path).wanted(405);
         assert_eq!(answer.message(), "method not allowed", "{path}");
@@ -203,41 +216,82 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
     is_alive(&instance);
 }
 
+/// A request that is announced, and of which nothing but the head is sent.
+fn announced(instance: &Instance, path: &str, length: &str) -> TcpStream {
+    let mut stream = connect(instance.address()).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// Hundreds of them, which would be a gigabyte, take nothing away from anybody.
 #[test]
-fn more_uploads_than_there_is_memory_for_are_told_to_come_back() {
+fn who_sends_nothing_holds_nothing() {
     let place = Place::new();
     let instance = place.start();
-    let head = format!(
-        "POST /api/v2/log/entries HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
-         content-length: {REQUEST_SIZE_MAX}\r\n\r\n{{"
-    );
-    let uploads = BODIES_SIZE_MAX / REQUEST_SIZE_MAX;
-    let mut waiting: Vec<_> = (0..uploads)
-        .map(|_| {
-            let mut stream = connect(instance.address()).unwrap();
-            stream.write_all(head.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
-    let began = Instant::now();
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(announced(&instance, "/api/v1/timestamp", "transfer-encoding: chunked"));
+        idle.push(announced(&instance, "/api/v1/log/entries", "transfer-encoding: chunked"));
+        let length = format!("content-length: {ENTRY_SIZE_MAX}");
+        idle.push(announced(&instance, "/api/v2/log/entries", &length));
+    }
+    is_alive(&instance);
+    crate::authority_api::certificate(&instance);
+    // Not from the longest either, of which several are taken at once.
+    let body = vec![b' '; ENTRY_SIZE_MAX];
+    for _ in 0..4 {
+        exchange(instance.address(), "POST", "/api/v1/log/entries", &[], &body)
+            .unwrap()
+            .wanted(400);
+    }
+    for stream in &mut idle {
+        let (waited, answer) = hung_up_after(stream.try_clone().unwrap());
+        assert!(waited < Duration::from_secs(20));
+        assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"));
+    }
+}
+
+/// Whoever sends much, and slowly, is in the way of others who do, and of nobody else.
+#[test]
+fn long_uploads_share_their_memory_and_leave_the_rest_alone() {
+    let place = Place::new();
+    let instance = place.start();
+    // All but the last byte.
+    let body = vec![b' '; ENTRY_SIZE_MAX - 1];
+    let length = format!("content-length: {ENTRY_SIZE_MAX}");
+    let path = "/api/v2/log/entries";
+    // All of them are kept, so that it gets full, however long it takes to send so much.
+    let mut waiting = Vec::new();
     let refused = loop {
-        let mut stream = connect(instance.address()).unwrap();
-        stream.write_all(head.as_bytes()).unwrap();
-        // Taken in until those before have arrived.
+        let mut stream = announced(&instance, path, &length);
+        // Who is refused may be told before all was sent.
+        let _ = stream.write_all(&body);
         stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         match read_answer(&mut stream) {
             Ok(answer) => break answer,
-            Err(_) => assert!(began.elapsed() < Duration::from_secs(8), "never full"),
+            Err(_) => waiting.push(stream),
         }
+        assert!(waiting.len() < 8 * BODIES_SIZE_MAX / ENTRY_SIZE_MAX, "never full");
     };
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), Some("1"));
-    // Small ones still find room beside them, or at the latest when those have gone.
-    waiting.clear();
+    assert_eq!(refused.message(), "too much is sent here at once");
+    // All that others send is done meanwhile.
+    is_alive(&instance);
+    crate::authority_api::certificate(&instance);
+    // When those that wait are gone there is room again.
+    drop(waiting);
+    let began = Instant::now();
+    let body = vec![b' '; ENTRY_SIZE_MAX];
     loop {
-        if instance.get("/readyz").status == 200 {
+        let answer = exchange(instance.address(), "POST", path, &[], &body).unwrap();
+        if answer.status == 400 {
             break;
         }
+        assert!(answer.status == 503 && began.elapsed() < Duration::from_secs(30));
     }
-    is_alive(&instance);
 }

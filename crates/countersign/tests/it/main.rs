@@ -12,6 +12,8 @@ mod killed;
 mod life;
 mod log_v1_api;
 mod log_v2_api;
+#[cfg(target_os = "linux")]
+mod memory;
 mod process;
 mod tiles_api;
 mod timestamp_api;
