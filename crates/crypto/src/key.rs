@@ -341,6 +341,14 @@ impl PartialEq for PublicKey {
 
 impl Eq for PublicKey {}
 
+impl fmt::Display for PublicKey {
+    /// Its kind, and the SHA-256 of its SubjectPublicKeyInfo, by which logs and bundles name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} key sha256:", self.kind)?;
+        self.id().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = Hash::from_bytes(HashAlgorithm::Sha256, &self.id());

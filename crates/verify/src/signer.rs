@@ -126,7 +126,7 @@ pub fn pin(
     {
         return Err(Refusal::WrongKey);
     }
-    trace.passed(Check::Key, || ("the pinned key".to_owned(), format!("{key:?}")));
+    trace.passed(Check::Key, || ("the pinned key".to_owned(), key.to_string()));
     Ok(VerifiedSigner(Kind::Pinned(key.clone())))
 }
 

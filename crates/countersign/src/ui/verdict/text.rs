@@ -61,9 +61,7 @@ fn print_ground(out: &mut String, ground: &Ground) {
                     print_field(out, "vouched", &format!("by {issuer}"));
                 }
                 _ => {
-                    let key = claim.signer().key();
-                    let digest = hex::encode(key.id());
-                    let signer = format!("the holder of the {} key {digest}", key.kind());
+                    let signer = format!("the holder of the {}", claim.signer().key());
                     print_field(out, "signer", &signer);
                 }
             }
