@@ -56,11 +56,8 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.found.first().map(|problem| &problem.wrong as &(dyn std::error::Error + 'static))
-    }
-}
+/// Without a source: what is wrong is all in the text, and may be several things.
+impl std::error::Error for Problems {}
 
 /// One finding.
 #[derive(Debug)]
@@ -165,9 +162,9 @@ pub enum Wrong {
     Regexp(#[from] ParseRegexpError),
     /// Not a public key.
     #[error("not a public key: {0}")]
-    Key(#[from] crypto::ParseKeyError),
+    Key(crypto::ParseKeyError),
     /// Not a reference to a key in a key management service.
-    #[error("{0}")]
+    #[error(transparent)]
     Kms(#[from] ParseKmsError),
     /// Not a registry or repository.
     #[error("wanted a registry or a registry and repository: {reason}")]

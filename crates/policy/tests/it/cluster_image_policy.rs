@@ -55,6 +55,16 @@ fn refuses_each_invalid_case_for_its_reason() {
         let same = wanted.len() == found.len()
             && wanted.iter().zip(&found).all(|(wanted, found)| found.starts_with(wanted));
         assert!(same, "{name}: wanted {wanted:#?}, found {found:#?}");
+        // Whoever prints an error with its causes says each thing once.
+        assert!(std::error::Error::source(&problems).is_none(), "{name}");
+        for problem in problems.found() {
+            let mut cause = std::error::Error::source(&problem.wrong);
+            while let Some(error) = cause {
+                let (text, whole) = (error.to_string(), problem.wrong.to_string());
+                assert!(!whole.contains(&text), "{name}: `{text}` is said twice");
+                cause = error.source();
+            }
+        }
     }
 }
 
