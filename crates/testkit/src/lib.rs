@@ -26,6 +26,7 @@ pub mod note;
 pub mod scene;
 pub mod submission;
 pub mod timestamp;
+pub mod tools;
 pub mod untrusted;
 
 pub use cosign::SealedLayer;

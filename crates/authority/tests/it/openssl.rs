@@ -20,7 +20,7 @@ impl OpenSsl {
     /// `None`, and a line that says so, where it is not installed.
     fn find() -> Option<Self> {
         if Command::new("openssl").arg("version").output().is_err() {
-            println!("skipped: openssl is not installed");
+            testkit::tools::skip_without("openssl");
             return None;
         }
         Some(Self(TempDir::new().unwrap()))

@@ -81,7 +81,7 @@ fn can_trace() -> bool {
     let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
     let can = tried.is_ok_and(|output| output.status.success());
     if !can {
-        println!("skipped: strace cannot be used here");
+        testkit::tools::skip_without("strace");
     }
     can
 }
