@@ -22,10 +22,10 @@ use crate::http::Answer;
 
 /// Media type and content of a configuration that says nothing (OCI image specification v1.1,
 /// "Guidance for an Empty Descriptor").
-const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-const EMPTY_CONTENT: &[u8] = b"{}";
+pub(super) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+pub(super) const EMPTY_CONTENT: &[u8] = b"{}";
 
-const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// Something to attach to an image.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl NewReferrer {
 
     /// The manifest that Cosign v3 writes, its unusual `config.artifactType` included: `cosign
     /// clean` finds its referrers by that.
-    fn manifest(&self, subject: &Descriptor) -> Vec<u8> {
+    pub(super) fn manifest(&self, subject: &Descriptor) -> Vec<u8> {
         let digest = Digest::sha256(&self.bytes);
         let title = format!("{}-{}.sigstore.json", digest.algorithm(), digest.hex());
         let title = ("org.opencontainers.image.title".to_owned(), title);

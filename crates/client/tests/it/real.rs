@@ -22,9 +22,9 @@ use crate::tls::Authority;
 use crate::{OCI_MANIFEST, ample, assert_kind, http};
 
 /// Ends with the test that started it.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     _directory: tempfile::TempDir,
 }
 
@@ -36,7 +36,7 @@ impl Drop for Running {
 }
 
 /// Starts a registry with these lines about authentication; `None` where there is none.
-fn start(directory: tempfile::TempDir, auth: &str) -> Option<Running> {
+pub(crate) fn start(directory: tempfile::TempDir, auth: &str) -> Option<Running> {
     let root = directory.path().join("data");
     let config = format!(
         "version: 0.1\nlog: {{level: info, formatter: text}}\nhttp: {{addr: 127.0.0.1:0}}\n\
