@@ -30,6 +30,7 @@ mod policy;
 mod policy_files;
 mod predicates;
 mod public_key;
+mod registry;
 mod serve;
 mod sign;
 mod sign_blob;
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Man(completion::Man),
     Policy(policy::PolicyCommand),
     PublicKey(public_key::PublicKeyCommand),
+    Registry(registry::RegistryCommand),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
@@ -114,6 +116,7 @@ impl Command {
             Self::Man(command) => command.run(spelled()),
             Self::Policy(command) => command.run(global),
             Self::PublicKey(command) => command.run(),
+            Self::Registry(command) => command.run(global),
             Self::Serve(command) => command.run(),
             Self::Sign(command) => command.run(global),
             Self::SignBlob(command) => command.run(global),

@@ -7,6 +7,7 @@ pub(crate) mod evidence;
 pub(crate) mod logging;
 pub(crate) mod payloads;
 pub(crate) mod progress;
+pub(crate) mod registry;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod terminal;

@@ -15,6 +15,7 @@ mod log_v2_api;
 #[cfg(target_os = "linux")]
 mod memory;
 mod process;
+mod registry_check;
 mod tiles_api;
 mod timestamp_api;
 mod trust;
