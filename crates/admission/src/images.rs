@@ -11,7 +11,7 @@ mod known;
 
 use std::collections::HashSet;
 
-use crate::review::Kind;
+use crate::kind::Kind;
 use known::Known;
 
 /// Most places read in one object. A Pod with fifty containers is already a rarity.

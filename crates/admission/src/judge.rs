@@ -26,8 +26,9 @@ use verify::{Artifact, Case, NonEmpty, Obstacle, ObstacleKind, Policy, Verdict};
 use crate::answer::{Answer, Patch};
 use crate::findings::{self, Finding, Level, NoMatch};
 use crate::images::{Before, Place, UnreadableObject, Workload};
+use crate::kind::Kind;
 use crate::memory::{Held, Memory, TIERS};
-use crate::review::{BadReview, Kind, Operation, Review};
+use crate::review::{BadReview, Operation, Review};
 use crate::source::{Gathered, Images};
 
 /// Images of one review that are asked about at the same time.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::images::Workload;
 use crate::json::{is_map, is_text, read, type_name};
+use crate::kind::Kind;
 use crate::object::Content;
 
 /// Longest review read, in bytes: two objects of the API server's own limit of 3 MiB a request
@@ -53,17 +54,6 @@ pub enum Operation {
     Delete,
     /// Something connects to it, as `exec` and `proxy` do.
     Connect,
-}
-
-/// Group, version and kind of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// API group; empty for the core group.
-    pub group: String,
-    /// API version.
-    pub version: String,
-    /// Kind, e.g. `Pod`.
-    pub kind: String,
 }
 
 /// A review that cannot be judged.
@@ -245,13 +235,13 @@ impl Review {
         let object = match request.object {
             None if stores => return Err(ReviewProblem::Missing { field: "request.object" }),
             None => None,
-            Some(object) => Some(kind.read(object)?),
+            Some(object) => Some(read_object(&kind, object)?),
         };
         let old_object = match request.old_object {
             None => None,
             Some(old) if !is_map(old) => return Err(wrong_type("request.oldObject", "a map", old)),
             // One of another kind, or that is ambiguous, vouches for nothing.
-            Some(old) => kind.read(old).ok(),
+            Some(old) => read_object(&kind, old).ok(),
         };
         Ok(Self { uid, operation, kind, subresource, namespace, name, object, old_object })
     }
@@ -271,29 +261,19 @@ impl ReviewJson<'_> {
     }
 }
 
-impl Kind {
-    /// Group and version as objects write them.
-    fn api_version(&self) -> String {
-        match self.group.as_str() {
-            "" => self.version.clone(),
-            group => format!("{group}/{}", self.version),
-        }
+/// Reads an object of that kind. The API server takes the kind from the object, so they agree; were
+/// it otherwise, we would look for images in the wrong places.
+fn read_object(wanted: &Kind, object: &RawValue) -> Result<Content, ReviewProblem> {
+    let ObjectJson { api_version, kind, metadata } = map(object, "request.object")?;
+    let field = "request.object.kind";
+    if required(kind, field)? != wanted.kind {
+        return Err(ReviewProblem::Contradiction { field });
     }
-
-    /// Reads an object of this kind. The API server takes the kind from the object, so they agree;
-    /// were it otherwise, we would look for images in the wrong places.
-    fn read(&self, object: &RawValue) -> Result<Content, ReviewProblem> {
-        let ObjectJson { api_version, kind, metadata } = map(object, "request.object")?;
-        let field = "request.object.kind";
-        if required(kind, field)? != self.kind {
-            return Err(ReviewProblem::Contradiction { field });
-        }
-        let field = "request.object.apiVersion";
-        if required(api_version, field)? != self.api_version() {
-            return Err(ReviewProblem::Contradiction { field });
-        }
-        Ok(Content::read(Workload::of(self), object, metadata))
+    let field = "request.object.apiVersion";
+    if required(api_version, field)? != wanted.api_version() {
+        return Err(ReviewProblem::Contradiction { field });
     }
+    Ok(Content::read(Workload::of(wanted), object, metadata))
 }
 
 /// The fields of a map that are read.

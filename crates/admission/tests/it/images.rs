@@ -1,9 +1,9 @@
 //! Every place that names an image, in every workload kind, and what is not known to be one.
 
+use admission::Kind;
 use admission::images::{
     Before, PLACES_MAX, POINTER_SIZE_MAX, Place, UnreadableObject, Workload, places,
 };
-use admission::review::Kind;
 use serde_json::{Value, json};
 
 fn kind(group: &str, version: &str, kind: &str) -> Kind {

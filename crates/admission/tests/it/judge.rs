@@ -39,7 +39,8 @@ async fn refuses_what_is_not_signed_tampered_or_signed_by_another() {
     assert_eq!(
         answer.message().unwrap(),
         format!(
-            "spec.containers[0].image `{image}`: policy `signed`: refused: no signature was found"
+            "spec.containers[0].image `{image}`: policy `signed`: refused: no signature was found: \
+             wanted a signature or attestation, found none"
         )
     );
     // A good signature, about another image.
