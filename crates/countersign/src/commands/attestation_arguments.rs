@@ -44,25 +44,29 @@ enum Wanted {
 }
 
 impl AttestationArguments {
-    /// The policy that wants them.
+    /// The policy that wants them, once there is a trust root. What is wrong with the arguments is
+    /// told before anybody is asked for one.
     pub(crate) fn policy(
         &self,
         signer: &SignerArguments,
-        roots: TrustRoot,
-    ) -> Result<Policy, Failure> {
+    ) -> Result<impl FnOnce(TrustRoot) -> Policy + use<>, Failure> {
         let predicate_type = self.predicate_type.uri().to_owned();
         let claim = ClaimPattern::of_kind(ClaimKind::Attestation { predicate_type });
-        let mut policy = signer.policy(roots, claim)?;
-        let programs = self.policy.iter().map(|path| load(path)).collect::<Result<_, _>>()?;
+        let wanted = signer.wanted()?;
+        let predicates =
+            self.policy.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
         let which = match self.attestations {
             Wanted::All => Which::All,
             Wanted::Any => Which::Any,
             Wanted::Latest => Which::Latest,
         };
-        for requirement in policy.requirements.iter_mut() {
-            requirement.rule = Rule { which, predicates: Vec::clone(&programs), ..Rule::any() };
-        }
-        Ok(policy)
+        Ok(move |roots| {
+            let mut policy = wanted.policy(roots, claim);
+            for requirement in policy.requirements.iter_mut() {
+                requirement.rule = Rule { which, predicates: predicates.clone(), ..Rule::any() };
+            }
+            policy
+        })
     }
 }
 

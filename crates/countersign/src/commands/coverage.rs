@@ -7,7 +7,7 @@ use clap::Args;
 use client::{Deadline, Registry};
 use evidence::{Evidence, ImageRef};
 use futures::stream::{self, StreamExt};
-use verify::{Artifact, Case, Ground, Piece, Policy, Verdict};
+use verify::{Artifact, Case, ClaimPattern, Ground, Piece, Policy, Verdict};
 
 use super::images::{self, RegistryArguments};
 use super::instance::TrustRootArguments;
@@ -70,9 +70,10 @@ impl Coverage {
         for path in &self.file {
             wanted.extend(read_list(path)?);
         }
+        let signer = self.signer.wanted_or_anybody()?;
         runtime::block_on(async {
             let roots = self.trust_root.load_fresh(global.deadline()).await?;
-            let policy = self.signer.policy_or_anybody(roots)?;
+            let policy = signer.policy(roots, ClaimPattern::any());
             for repository in &self.repository {
                 let image = images::parse(repository)?;
                 let registry = self.registry.open(std::slice::from_ref(&image))?;
@@ -105,6 +106,10 @@ fn distinct(wanted: &[String]) -> Result<Vec<ImageRef>, Failure> {
     let mut seen = BTreeSet::new();
     let parsed = wanted.iter().filter(|text| seen.insert(text.as_str()));
     let parsed = parsed.map(|text| images::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    if parsed.is_empty() {
+        // Of nothing all would be signed.
+        return Err(Failure::usage("no image is named").hint("look into the lists that were given"));
+    }
     if parsed.len() > IMAGES_MAX {
         let message = format!("{} images are more than the {IMAGES_MAX} looked at", parsed.len());
         return Err(Failure::usage(message).hint("split the list"));

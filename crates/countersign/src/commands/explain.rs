@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
-use verify::{Artifact, Case, Piece, Policy};
+use verify::{Artifact, Case, ClaimPattern, Piece, Policy};
 
 use super::blob::Blob;
 use super::images::{self, RegistryArguments};
@@ -55,7 +55,8 @@ impl Explain {
     }
 
     fn explain_blob(&self, bundle: &Path) -> Result<Exit, Failure> {
-        let policy = self.signer.policy_or_anybody(self.trust_root.load()?)?;
+        let signer = self.signer.wanted_or_anybody()?;
+        let policy = signer.policy(self.trust_root.load()?, ClaimPattern::any());
         let json = machine::read(bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
         let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok())?;
@@ -67,11 +68,12 @@ impl Explain {
 
     fn explain_image(&self, global: &Global) -> Result<Exit, Failure> {
         let image = images::parse(&self.artifact)?;
+        let signer = self.signer.wanted_or_anybody()?;
         runtime::block_on(async {
             let registry = self.registry.open(std::slice::from_ref(&image))?;
             let deadline = global.deadline();
             let roots = self.trust_root.load_fresh(deadline).await?;
-            let policy = self.signer.policy_or_anybody(roots)?;
+            let policy = signer.policy(roots, ClaimPattern::any());
             let digest = images::digest(&registry, &image, deadline).await?;
             let (pieces, obstacles) =
                 gather(&registry, &images::evidence_place(&image)?, &digest, deadline).await;

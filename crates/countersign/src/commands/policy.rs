@@ -9,7 +9,7 @@ use evidence::ImageRef;
 use policy::policy_file::SCHEMA;
 use policy::policy_file::expectation::{self, Expectation};
 use policy::policy_file::suggest::{Fact, Good, suggest};
-use verify::{Artifact, Case, Ground, Policy, Verdict};
+use verify::{Artifact, Case, ClaimPattern, Ground, Policy, Verdict};
 
 use super::images::{self, RegistryArguments};
 use super::instance::TrustRootArguments;
@@ -110,9 +110,10 @@ impl PolicyCommand {
 impl Suggest {
     fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let parsed = images::parse_all(&self.images)?;
+        let signer = self.signer.wanted_or_anybody()?;
         let suggestion = runtime::block_on(async {
             let roots = self.trust_root.load_fresh(global.deadline()).await?;
-            let policy = self.signer.policy_or_anybody(roots)?;
+            let policy = signer.policy(roots, ClaimPattern::any());
             let registry = self.registry.open(&parsed)?;
             let mut good = Vec::new();
             for image in &parsed {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use client::sign::SigningSession;
+use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
 use policy::Regexp;
 use verify::{
@@ -81,56 +82,35 @@ pub(crate) struct SignerArguments {
 }
 
 impl SignerArguments {
-    /// Whether somebody is named.
+    /// Whether anything is said of who must have signed, be it enough or not.
     pub(crate) fn is_given(&self) -> bool {
-        let identity = [
+        let said = [
+            &self.key,
             &self.certificate_identity,
             &self.certificate_identity_regexp,
             &self.certificate_oidc_issuer,
             &self.certificate_oidc_issuer_regexp,
+            &self.certificate_github_workflow_trigger,
+            &self.certificate_github_workflow_sha,
+            &self.certificate_github_workflow_name,
+            &self.certificate_github_workflow_repository,
+            &self.certificate_github_workflow_ref,
         ];
-        self.key.is_some() || identity.into_iter().any(Option::is_some)
+        said.into_iter().any(Option::is_some)
     }
 
-    /// As [`Self::policy`]; if nobody is named, whoever was certified and logged under this trust
-    /// root. That says who signed, not that it was the right one.
-    pub(crate) fn policy_or_anybody(&self, roots: TrustRoot) -> Result<Policy, Failure> {
-        if self.is_given() {
-            return self.policy(roots, ClaimPattern::any());
+    /// As [`Self::wanted`]; if nobody is named, whoever was certified and logged. That says who
+    /// signed, not that it was the right one.
+    pub(crate) fn wanted_or_anybody(&self) -> Result<Wanted, Failure> {
+        if self.is_given() { self.wanted() } else { Ok(Wanted::Anybody) }
+    }
+
+    /// Who must have signed. That nobody is named is known before anything is asked of anybody.
+    pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
+        match &self.key {
+            Some(reference) => Ok(Wanted::Key(Box::new(keys::public(reference)?))),
+            None => Ok(Wanted::Identity(self.identity()?)),
         }
-        let anything = Pattern::regex("(?s).").expect("the expression is well-formed");
-        let authority = Authority::Keyless {
-            name: "anybody".to_owned(),
-            roots: Arc::new(roots),
-            identities: NonEmpty::new(IdentityPattern {
-                issuer: anything.clone(),
-                subject: anything,
-                extensions: Vec::new(),
-            }),
-        };
-        let requirements = NonEmpty::new(Requirement::any_claim_by(NonEmpty::new(authority)));
-        Ok(Policy { name: "nobody is named".to_owned(), requirements })
-    }
-
-    /// The policy that these arguments spell out: one signer said that, and it is logged, under this
-    /// trust root.
-    pub(crate) fn policy(&self, roots: TrustRoot, claim: ClaimPattern) -> Result<Policy, Failure> {
-        let name = "the command line".to_owned();
-        let roots = Arc::new(roots);
-        let authority = match &self.key {
-            Some(reference) => {
-                let key = keys::public(reference)?;
-                Authority::Key { name: name.clone(), roots, key: Box::new(key) }
-            }
-            None => Authority::Keyless {
-                name: name.clone(),
-                roots,
-                identities: NonEmpty::new(self.identity()?),
-            },
-        };
-        let mut requirement = Requirement::any_claim_by(NonEmpty::new(authority));
-        requirement.claim = claim;
-        Ok(Policy { name, requirements: NonEmpty::new(requirement) })
     }
 
     /// What the certificate must say about the build.
@@ -192,6 +172,47 @@ impl SignerArguments {
                     .hint("add --certificate-identity: a provider vouches for everybody it knows"))
             }
         }
+    }
+}
+
+/// Who must have signed.
+pub(crate) enum Wanted {
+    /// The holder of this key.
+    Key(Box<PublicKey>),
+    /// Whoever was certified as this.
+    Identity(IdentityPattern),
+    /// Whoever was certified.
+    Anybody,
+}
+
+impl Wanted {
+    /// The policy that one signer said that, and it is logged, under this trust root.
+    pub(crate) fn policy(self, roots: TrustRoot, claim: ClaimPattern) -> Policy {
+        let roots = Arc::new(roots);
+        let keyless = |name: &str, roots, identity| Authority::Keyless {
+            name: name.to_owned(),
+            roots,
+            identities: NonEmpty::new(identity),
+        };
+        let (name, authority) = match self {
+            Self::Key(key) => {
+                let name = "the command line";
+                (name, Authority::Key { name: name.to_owned(), roots, key })
+            }
+            Self::Identity(identity) => {
+                let name = "the command line";
+                (name, keyless(name, roots, identity))
+            }
+            Self::Anybody => {
+                let anything = Pattern::regex("(?s).").expect("the expression is well-formed");
+                let (issuer, subject) = (anything.clone(), anything);
+                let anybody = IdentityPattern { issuer, subject, extensions: Vec::new() };
+                ("nobody is named", keyless("anybody", roots, anybody))
+            }
+        };
+        let mut requirement = Requirement::any_claim_by(NonEmpty::new(authority));
+        requirement.claim = claim;
+        Policy { name: name.to_owned(), requirements: NonEmpty::new(requirement) }
     }
 }
 

@@ -59,25 +59,37 @@ pub(crate) struct Verify {
     output: Option<VerifyOutput>,
 }
 
+/// Makes the policy under a trust root.
+type PolicyUnder<'a> = Box<dyn FnOnce(TrustRoot) -> Result<Policy, Failure> + 'a>;
+
 impl Verify {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let outcomes = self.images.judge(global, |roots| self.policy(roots))?;
+        let policy = self.policy()?;
+        let outcomes = self.images.judge(global, policy)?;
         self.print(&outcomes);
         Ok(image_verification::exit(&outcomes))
     }
 
-    fn policy(&self, roots: TrustRoot) -> Result<Policy, Failure> {
+    /// The policy, once there is a trust root. What is wrong with the arguments is told before
+    /// anybody is asked for one.
+    fn policy(&self) -> Result<PolicyUnder<'_>, Failure> {
         if let Some(path) = &self.policy_file {
             if self.signer.is_given() {
                 return Err(Failure::usage("a signer is named beside --policy-file")
                     .hint("name the signer in the policy file"));
             }
-            return policy_files::read(path, roots);
+            if self.signature_only || !self.annotations.is_empty() {
+                return Err(Failure::usage("a claim is described beside --policy-file")
+                    .hint("say in the policy file what must be claimed, with which annotations"));
+            }
+            return Ok(Box::new(|roots| policy_files::read(path, roots)));
         }
         let kind = if self.signature_only { ClaimKind::Signature } else { ClaimKind::Any };
         let annotations = annotations::parse(&self.annotations)?;
         let annotations = if self.check_claims { annotations } else { BTreeMap::new() };
-        self.signer.policy(roots, ClaimPattern { kind, annotations })
+        let wanted = self.signer.wanted()?;
+        let claim = ClaimPattern { kind, annotations };
+        Ok(Box::new(|roots| Ok(wanted.policy(roots, claim))))
     }
 
     /// As Cosign does: what was verified is JSON on standard output, and what is for people stands

@@ -39,8 +39,8 @@ pub(crate) struct VerifyAttestation {
 
 impl VerifyAttestation {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let policy = |roots| self.attestation.policy(&self.signer, roots);
-        let outcomes = self.images.judge(global, policy)?;
+        let policy = self.attestation.policy(&self.signer)?;
+        let outcomes = self.images.judge(global, |roots| Ok(policy(roots)))?;
         match VerifyOutput::chosen(self.output) {
             VerifyOutput::Text => {
                 outcomes.iter().map(Outcome::shown).for_each(|shown| verdict::print_text(&shown));

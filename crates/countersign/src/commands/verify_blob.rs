@@ -45,7 +45,8 @@ pub(crate) struct VerifyBlob {
 
 impl VerifyBlob {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let policy = self.signer.policy(self.trust_root.load()?, ClaimPattern::any())?;
+        let wanted = self.signer.wanted()?;
+        let policy = wanted.policy(self.trust_root.load()?, ClaimPattern::any());
         let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
 

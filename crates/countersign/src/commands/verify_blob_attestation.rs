@@ -59,7 +59,8 @@ pub(crate) struct VerifyBlobAttestation {
 
 impl VerifyBlobAttestation {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let policy = self.attestation.policy(&self.signer, self.trust_root.load()?)?;
+        let policy = self.attestation.policy(&self.signer)?;
+        let policy = policy(self.trust_root.load()?);
         let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
         let argument = self.argument()?;
