@@ -92,6 +92,14 @@ impl Sign {
             return Err(Failure::usage("the signature would go nowhere")
                 .hint("with --upload=false, name a file with --bundle"));
         }
+        if !self.upload && formats.cosign() {
+            return Err(Failure::usage("Cosign's older formats exist beside an image only")
+                .hint("with --upload=false, leave --formats at bundle"));
+        }
+        if self.bundle.is_some() && !formats.bundle() {
+            return Err(Failure::usage("there will be no bundle to write")
+                .hint("with --bundle, choose --formats bundle or both"));
+        }
         let file = self.bundle.as_deref().map(NewFile::create).transpose()?;
         runtime::block_on(async {
             let registry = self.registry.open(&parsed)?;
