@@ -44,7 +44,10 @@ impl<'a> Specification<'a> {
         }
         match required.iter().find(|key| !specification.values.contains_key(*key)) {
             None => Ok(specification),
-            Some(key) => Err(specification.unusable(&format!("`{key}` is missing"))),
+            Some(key) => {
+                let failure = specification.unusable(&format!("`{key}` is missing"));
+                Err(failure.hint(format!("the keys are {}", keys())))
+            }
         }
     }
 
