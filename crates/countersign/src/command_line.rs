@@ -4,15 +4,24 @@
 //! working, and every flag can stand in a variable `COSIGN_…`. The commands say only what they want;
 //! this makes all of them be spelled that way.
 
+mod retired;
+#[cfg(test)]
+mod table;
+
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use clap::builder::{BoolishValueParser, OsStr, Resettable};
+use clap::builder::{OsStr, Resettable, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Commands that Cosign does not have. Their variables begin with our name.
 const OURS: &[&str] =
     &["admit", "coverage", "demo", "explain", "man", "policy", "registry", "serve"];
+
+/// Groups of flags that our commands share with Cosign's. Their variables are Cosign's everywhere: a
+/// login is set once for all commands.
+const SHARED: &[&str] = &["Registry", "Signer", "Trust"];
 
 /// Old spellings that Cosign goes on reading: the flag's name, and what it was.
 const OLD_SPELLINGS: &[(&str, &str)] = &[
@@ -23,21 +32,41 @@ const OLD_SPELLINGS: &[(&str, &str)] = &[
     ("output-certificate", "output-cert"),
 ];
 
-/// Reads arguments, the program's name first, and the environment.
+/// Reads arguments, the program's name first, and the environment. With them comes what is to be
+/// said of flags that do nothing any more.
 ///
 /// # Errors
 /// What `clap` says of them; help and version are such errors too.
 pub(crate) fn parse(
     command: Command,
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<ArgMatches, clap::Error> {
-    let (arguments, denied) = without_switch_values(&command, arguments.into_iter().collect());
-    spelled_as_cosign(command, &denied).try_get_matches_from(arguments)
+) -> Result<(ArgMatches, Vec<String>), clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let command = retired::with_retired(command, |name| is_passed(name, &arguments));
+    let (arguments, denied) = without_switch_values(&command, arguments);
+    let command = spelled_as_cosign(command, &denied);
+    let matches = command.try_get_matches_from(arguments)?;
+    let notes = retired::notes(&matches);
+    Ok((matches, notes))
 }
 
 /// The commands with all the spellings, for completion, manual pages and tests.
 pub(crate) fn all_spellings(command: Command) -> Command {
     spelled_as_cosign(command, &BTreeSet::new())
+}
+
+/// Whether a flag of Cosign's may be among the arguments, or has a variable.
+fn is_passed(name: &str, arguments: &[OsString]) -> bool {
+    let named = |argument: &OsString| {
+        let flag = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        flag.is_some_and(|flag| flag == name || flag.split_once('=').is_some_and(|it| it.0 == name))
+    };
+    arguments.iter().any(named) || std::env::var_os(variable("COSIGN", name)).is_some()
+}
+
+/// The variable of a flag.
+fn variable(prefix: &str, flag: &str) -> String {
+    format!("{prefix}_{}", flag.replace('-', "_").to_uppercase())
 }
 
 /// Rewrites `--switch=true` to `--switch`, and leaves `--switch=false` away. Returns the names of
@@ -102,8 +131,14 @@ fn spelled_as_cosign(command: Command, denied: &BTreeSet<String>) -> Command {
 }
 
 fn with_subcommands(command: Command, prefix: &str, denied: &BTreeSet<String>) -> Command {
+    let is_login = command.get_name() == "login";
     command
-        .mut_args(|argument| spelled(argument, prefix, denied))
+        .mut_args(|argument| {
+            let is_password = argument.get_long() == Some("password");
+            let argument = spelled(argument, prefix, denied);
+            // COSIGN_PASSWORD opens private keys. No registry is to see it.
+            if is_login && is_password { argument.env(Resettable::Reset) } else { argument }
+        })
         .mut_subcommands(|sub| with_subcommands(sub, prefix, denied))
 }
 
@@ -117,19 +152,27 @@ fn spelled(argument: Arg, prefix: &str, denied: &BTreeSet<String>) -> Arg {
         Some((_, old)) => argument.alias(*old),
         None => argument,
     };
-    let argument = match argument.get_action() {
-        ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
-        _ => argument,
+    let argument = match argument.get_value_parser().type_id() == TypeId::of::<bool>() {
+        true => argument.value_parser(
+            StringValueParser::new()
+                .try_map(|text| parse_switch(&text).ok_or("it is neither true nor false")),
+        ),
+        false => argument,
     };
     if denied.contains(&name) {
         return argument.env(Resettable::Reset);
     }
-    match argument.get_env() {
+    let shared = argument.get_help_heading().is_some_and(|heading| SHARED.contains(&heading));
+    let prefix = if shared { "COSIGN" } else { prefix };
+    let argument = match argument.get_env() {
         Some(_) => argument,
-        None => {
-            let variable = format!("{prefix}_{}", name.replace('-', "_").to_uppercase());
-            argument.env(OsStr::from(variable)).hide_env(true)
-        }
+        None => argument.env(OsStr::from(variable(prefix, &name))).hide_env(true),
+    };
+    // CI systems set variables that are empty. As in Cosign, such a one says nothing.
+    let empty = |variable| std::env::var_os(variable).is_some_and(|value| value.is_empty());
+    match argument.get_env().is_some_and(empty) {
+        true => argument.env(Resettable::Reset),
+        false => argument,
     }
 }
 
@@ -162,7 +205,7 @@ mod tests {
     fn read(arguments: &[&str]) -> Result<Act, clap::Error> {
         use clap::CommandFactory;
         let arguments = ["program", "act"].iter().chain(arguments).map(OsString::from);
-        let matches = parse(Program::command(), arguments)?;
+        let (matches, _) = parse(Program::command(), arguments)?;
         let Verb::Act(act) = Program::from_arg_matches(&matches)?.verb;
         Ok(act)
     }

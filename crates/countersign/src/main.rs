@@ -41,13 +41,14 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let parsed = command_line::parse(Arguments::command(), std::env::args_os())
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match parsed {
-        Ok(arguments) => arguments,
+        .and_then(|(matches, notes)| Ok((Arguments::from_arg_matches(&matches)?, notes)));
+    let (arguments, notes) = match parsed {
+        Ok(parsed) => parsed,
         // Prints help where it was asked for, and ends.
         Err(error) => error.exit(),
     };
     ui::logging::start(arguments.global.verbose);
+    notes.iter().for_each(|note| ui::note(note));
     match run(arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {
