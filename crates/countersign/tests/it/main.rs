@@ -4,6 +4,7 @@
 mod admit;
 mod authority_api;
 mod bounds;
+mod commands;
 mod demo;
 mod health;
 mod https;

@@ -1,0 +1,17 @@
+//! What the commands do, as a user sees it: each is a process of its own, in an empty environment,
+//! with an instance, an identity provider and a registry on loopback.
+
+mod attest;
+mod beside;
+mod blobs;
+mod coverage;
+mod files;
+mod keys;
+mod login;
+mod policies;
+mod sign;
+mod spelling;
+mod trust;
+mod verify;
+mod world;
+mod wrong;

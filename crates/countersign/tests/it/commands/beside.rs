@@ -1,0 +1,148 @@
+//! What lies beside an image: `tree`, `triangulate`, `download`, `copy` and `clean`.
+
+use axum::http::StatusCode;
+use devkit::{Fault, FaultRule};
+use serde_json::json;
+
+use super::world::World;
+
+/// An image with a signature in both formats and an attestation.
+fn laden(world: &World) -> String {
+    let image = world.push("acme/app", "v1");
+    world.write("bom.json", r#"{"spdxVersion": "SPDX-2.3"}"#);
+    world.run(&format!("sign --formats both {image}")).ends(0);
+    world.run(&format!("attest --type spdxjson --predicate bom.json {image}")).ends(0);
+    image
+}
+
+#[test]
+fn the_tree_shows_all_of_it_and_what_it_could_not_see() {
+    let world = World::new();
+    let image = laden(&world);
+    let tree = world.run(&format!("tree -o json {image}")).ends(0).json();
+    assert_eq!(tree["schema"], "countersign.dev/tree/v1");
+    assert_eq!(tree["digest"], world.digest(&image));
+    assert_eq!(tree["attachments"].as_array().unwrap().len(), 3, "{tree}");
+    let text = world.run(&format!("tree {image}")).ends(0);
+    text.says(&["signature in signature tag", "says     https://spdx.dev/Document"]);
+    let bare = world.push("acme/app", "bare");
+    world.run(&format!("tree {bare}")).ends(0).says(&["nothing lies beside it"]);
+    world.run(&format!("tree {}", image.replace(":v1", ":absent"))).ends(3);
+    let lists = FaultRule::new("/v2/acme/app/referrers/*", Fault::Status(StatusCode::FORBIDDEN));
+    world.registry.inject(lists);
+    let said = world.run(&format!("tree {bare}")).ends(3);
+    assert!(!said.stdout.contains("nothing"), "{}", said.stdout);
+    said.says(&["could not be looked at", "forbids"]);
+}
+
+#[test]
+fn the_tags_of_older_formats_are_told() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    let name = image.rsplit_once(':').unwrap().0;
+    let digest = world.digest(&image);
+    let hex = digest.split_at(7).1;
+    for (kind, end) in [("", ".sig"), ("--type attestation", ".att"), ("--type sbom", ".sbom")] {
+        let said = world.run(&format!("triangulate {kind} {image}")).ends(0).stdout;
+        assert_eq!(said, format!("{name}:sha256-{hex}{end}\n"));
+    }
+    let said = world.run(&format!("triangulate --type digest {image}")).ends(0).stdout;
+    assert_eq!(said, format!("{name}@{digest}\n"));
+    let elsewhere = format!("{}/signatures/app", world.registry.address());
+    let variables = [("COSIGN_REPOSITORY", elsewhere.as_str())];
+    let said = world.run_with(&format!("triangulate {image}"), &variables).ends(0).stdout;
+    assert_eq!(said, format!("{elsewhere}:sha256-{hex}.sig\n"));
+    world.run(&format!("triangulate {}", image.replace(":v1", ":absent"))).ends(3);
+}
+
+#[test]
+fn evidence_is_kept_in_the_repository_that_is_named_for_it() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    let elsewhere = format!("{}/signatures/app", world.registry.address());
+    let variables = [("COSIGN_REPOSITORY", elsewhere.as_str())];
+    let verify = format!("verify {} {image}", world.by_release());
+    for format in ["bundle", "cosign"] {
+        world.run_with(&format!("sign --formats {format} {image}"), &variables).ends(0);
+    }
+    world.run(&verify).ends(10);
+    world.run_with(&verify, &variables).ends(0);
+    world.run_with(&format!("clean -f {image}"), &variables).ends(0);
+    world.run_with(&verify, &variables).ends(10);
+    let wrong = [("COSIGN_REPOSITORY", "NOT A NAME")];
+    world.run_with(&verify, &wrong).ends(2).says(&["COSIGN_REPOSITORY"]);
+}
+
+#[test]
+fn documents_are_downloaded_as_they_are() {
+    let world = World::new();
+    let image = laden(&world);
+    let signatures = world.run(&format!("download signature {image}")).ends(0).json_lines();
+    assert_eq!(signatures.len(), 2, "{signatures:?}");
+    assert_eq!(signatures.iter().filter(|line| line["Base64Signature"].is_string()).count(), 1);
+    let attestations = |more: &str| world.run(&format!("download attestation {more} {image}"));
+    let [bundle] = &attestations("").ends(0).json_lines()[..] else { panic!("one attestation") };
+    world.write("a.json", bundle.to_string());
+    let by = world.by_release();
+    let digest = world.digest(&image);
+    let line = format!("verify-blob-attestation {by} --type spdxjson --bundle a.json {digest}");
+    world.run(&line).ends(0);
+    assert_eq!(attestations("--predicate-type spdxjson").ends(0).json_lines().len(), 1);
+    attestations("--predicate-type cyclonedx").ends(10).without_result().says(&["there is none"]);
+    let bare = world.push("acme/app", "bare");
+    world.run(&format!("download signature {bare}")).ends(10).without_result();
+    let lists = FaultRule::new("/v2/acme/app/referrers/*", Fault::Status(StatusCode::FORBIDDEN));
+    world.registry.inject(lists);
+    world.run(&format!("download signature {bare}")).ends(3).without_result();
+}
+
+#[test]
+fn an_image_is_copied_with_all_that_lies_beside_it() {
+    let world = World::new();
+    let image = laden(&world);
+    let target = format!("{}/other/app", world.registry.address());
+    let by = world.by_release();
+    world.run(&format!("copy {image} {target}:all")).ends(0).says(&["copied"]);
+    world.run(&format!("verify {by} {target}:all")).ends(0);
+    world.run(&format!("verify-attestation {by} --type spdxjson {target}:all")).ends(0);
+    let tree = world.run(&format!("tree -o json {target}:all")).ends(0).json();
+    assert_eq!(tree["attachments"].as_array().unwrap().len(), 3, "{tree}");
+    // Only what is wanted of it: the image must be there by itself.
+    let target = format!("{}/third/app", world.registry.address());
+    world.run(&format!("copy --only sig {image} {target}:v1")).ends(0);
+    assert_eq!(world.registry.manifest("third/app", "v1"), None);
+    let digest = world.digest(&image);
+    world.run(&format!("verify {by} {target}@{digest}")).ends(0);
+    let absent = image.replace(":v1", ":absent");
+    world.run(&format!("copy {absent} {target}:x")).ends(1).says(&["was not copied"]);
+    world.run(&format!("copy --only layers {image} {target}:x")).ends(2).says(&["sbom"]);
+}
+
+#[test]
+fn only_what_is_named_is_removed() {
+    let world = World::new();
+    let image = laden(&world);
+    let left = || {
+        let tree = world.run(&format!("tree -o json {image}")).ends(0).json();
+        tree["attachments"].as_array().unwrap().len()
+    };
+    world.registry.clear_requests();
+    world.run(&format!("clean {image}")).ends(2).says(&["--force"]);
+    assert_eq!((world.writes(), left()), (0, 3));
+    world.run(&format!("clean --type sbom -f {image}")).ends(0).says(&["nothing lies beside"]);
+    assert_eq!(left(), 3);
+    world.run(&format!("clean --type signature -f {image}")).ends(0).says(&["removed sha256-"]);
+    assert_eq!(left(), 2);
+    world.run(&format!("clean --type referrer -f {image}")).ends(0);
+    assert_eq!(left(), 0);
+    let image = laden(&world);
+    let rule = FaultRule::new("/v2/acme/app/manifests/*", Fault::Status(StatusCode::FORBIDDEN));
+    world.registry.inject(rule.method(axum::http::Method::DELETE));
+    world.run(&format!("clean -f {image}")).ends(1).says(&["could not be removed", "forbids"]);
+    world.registry.clear_faults();
+    world.run(&format!("clean --type all -f {image}")).ends(0);
+    let tree = world.run(&format!("tree -o json {image}")).ends(0).json();
+    assert_eq!(tree["attachments"], json!([]));
+    // The image itself stays.
+    assert_eq!(tree["digest"], world.digest(&image));
+}

@@ -1,0 +1,140 @@
+//! `trusted-root create`, `signing-config create` and `initialize`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::world::World;
+
+fn pem(label: &str, der: &Value) -> String {
+    let der = STANDARD.decode(der.as_str().unwrap()).unwrap();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+fn chain(authority: &Value) -> String {
+    let certificates = authority["certChain"]["certificates"].as_array().unwrap();
+    certificates.iter().map(|it| pem("CERTIFICATE", &it["rawBytes"])).collect()
+}
+
+/// The command line that composes the instance's own trusted root from its keys.
+fn create_root(world: &World) -> String {
+    let root: Value = serde_json::from_slice(&world.get("/trusted_root.json")).unwrap();
+    let url = world.url();
+    let (ca, tsa) = (&root["certificateAuthorities"][0], &root["timestampAuthorities"][0]);
+    world.write("ca.pem", chain(ca));
+    world.write("tsa.pem", chain(tsa));
+    let mut line = format!(
+        "trusted-root create --fulcio url={url},certificate-chain=ca.pem --tsa \
+         url={url}/api/v1/timestamp,certificate-chain=tsa.pem"
+    );
+    let logs = [("rekor", "v1", &root["tlogs"][0]), ("rekor", "v2", &root["tlogs"][1])];
+    for (flag, name, log) in logs.into_iter().chain([("ctfe", "ct", &root["ctlogs"][0])]) {
+        let key = &log["publicKey"];
+        world.write(&format!("{name}.pem"), pem("PUBLIC KEY", &key["rawBytes"]));
+        let start = key["validFor"]["start"].as_str().unwrap();
+        let log_url = log["baseUrl"].as_str().unwrap();
+        line += &format!(" --{flag} url={log_url},public-key={name}.pem,start-time={start}");
+        if name == "v2" {
+            line += ",origin=127.0.0.1";
+        }
+    }
+    line
+}
+
+/// The command line that names the instance's services.
+fn create_config(world: &World) -> String {
+    let config: Value = serde_json::from_slice(&world.get("/signing_config.json")).unwrap();
+    let mut line = "signing-config create --rekor-config ANY --tsa-config ANY".to_owned();
+    for (flag, member) in [("fulcio", "caUrls"), ("rekor", "rekorTlogUrls"), ("tsa", "tsaUrls")] {
+        for service in config[member].as_array().unwrap() {
+            let url = service["url"].as_str().unwrap();
+            let start = service["validFor"]["start"].as_str().unwrap();
+            let version = &service["majorApiVersion"];
+            line += &format!(
+                " --{flag} url={url},api-version={version},start-time={start},operator=us"
+            );
+        }
+    }
+    line
+}
+
+#[test]
+fn what_is_composed_from_keys_and_addresses_signs_and_verifies() {
+    let world = World::new();
+    world.write("app.tar", "the application");
+    world.run_alone(&format!("{} --out root.json", create_root(&world))).ends(0).without_result();
+    world.run_alone(&format!("{} --out services.json", create_config(&world))).ends(0);
+    let printed = world.run_alone(&create_root(&world)).ends(0).stdout;
+    assert_eq!(printed, world.read("root.json"));
+    let sign = "sign-blob --trusted-root root.json --signing-config services.json app.tar";
+    // Nobody can be asked whether it may become public.
+    let size = world.log_size();
+    world.run_alone(&format!("{sign} --bundle b.json")).ends(1).says(&["--yes", "public"]);
+    assert_eq!(world.log_size(), size);
+    let by = world.by_release();
+    for (version, bundle) in [("", "b2.json"), ("--log-version 1", "b1.json")] {
+        world.run_alone(&format!("{sign} --yes {version} --bundle {bundle}")).ends(0);
+        let verify = format!("verify-blob {by} --trusted-root root.json --bundle {bundle} app.tar");
+        world.run_alone(&verify).ends(0);
+    }
+    // By their addresses.
+    let url = world.url();
+    let services = format!(
+        "--fulcio-url {url} --rekor-url {url} --timestamp-server-url {url}/api/v1/timestamp"
+    );
+    let sign = "sign-blob --yes --bundle named.json --trusted-root root.json app.tar";
+    for more in ["", "--use-signing-config=false"] {
+        world.run_alone(&format!("{sign} {services} {more}")).ends(0);
+        let line = format!("verify-blob {by} --trusted-root root.json --bundle named.json app.tar");
+        world.run_alone(&line).ends(0);
+    }
+    world.run_alone(&format!("{sign} --use-signing-config=false")).ends(2).says(&["--fulcio-url"]);
+}
+
+#[test]
+fn what_makes_no_trusted_root_is_refused_with_the_flag() {
+    let world = World::new();
+    let line = create_root(&world);
+    world.run_alone(&line.replace("ca.pem", "v1.pem")).ends(2).says(&["--fulcio", "v1.pem"]);
+    world.run_alone(&line.replace("v1.pem", "ca.pem")).ends(2).says(&["--rekor", "ca.pem"]);
+    world.run_alone(&line.replace("ca.pem", "absent.pem")).ends(2).says(&["absent.pem"]);
+    world.write("empty.pem", "");
+    world.run_alone(&line.replace("ca.pem", "empty.pem")).ends(2).says(&["no certificate"]);
+    let said = world.run_alone(&line.replace("start-time", "starttime")).ends(2);
+    said.says(&["`starttime` is no key of it", "start-time"]);
+    let said = world.run_alone("trusted-root create --out r.json --no-default-tsa").ends(2);
+    said.says(&["--with-default-services"]);
+    assert!(!world.path("r.json").exists());
+
+    let line = create_config(&world);
+    let said = world.run_alone(&line.replace("--rekor-config ANY", "--rekor-config MOST")).ends(2);
+    said.says(&["--rekor-config MOST", "EXACT:COUNT"]);
+    world.run_alone(&line.replace("--rekor-config ANY", "")).ends(2).says(&["--rekor-config"]);
+    world.run_alone(&line.replace("api-version=1", "api-version=one")).ends(2).says(&["`one`"]);
+    world.run_alone(&line.replace("operator=us", "operator=")).ends(2).says(&["`operator`"]);
+}
+
+#[test]
+fn a_root_that_is_not_believed_chooses_nothing() {
+    let world = World::new();
+    world.write("root.json", r#"{"signed": {}, "signatures": []}"#);
+    let url = world.url().to_owned();
+    let initialize = |more: &str| world.run_alone(&format!("initialize --mirror {url} {more}"));
+    initialize("--root root.json").ends(3);
+    initialize("--root absent.json").ends(2).says(&["absent.json"]);
+    // A root from elsewhere is what anybody there wants it to be.
+    let said = initialize(&format!("--root {url}/trusted_root.json")).ends(2);
+    said.says(&["--root-checksum"]);
+    let checksum = "00".repeat(32);
+    let elsewhere = format!("--root {url}/trusted_root.json --root-checksum {checksum}");
+    let code = initialize(&elsewhere);
+    assert_ne!(code.stderr, "");
+    assert!(!code.stderr.contains("is trusted from now on"), "{}", code.stderr);
+    world.run_alone("initialize --staging --mirror https://x").ends(2).says(&["--mirror"]);
+    assert!(!world.path("home/tuf").exists());
+    // Without a choice the public instance is meant, of which a copy is built in: no packet is sent.
+    world.write("app.tar", "the application");
+    world.run("sign-blob --bundle b.json app.tar").ends(0);
+    let line = format!("verify-blob {} --bundle b.json app.tar", world.by_release());
+    world.run_alone(&line).ends(12);
+}
