@@ -301,6 +301,17 @@ pub const KUBERNETES: &[&str] = &["k8s_openapi", "kube", "kube_client", "kube_ru
 /// What is for development only, and where alone the binary may name it: the demo.
 pub const DEVELOPMENT: (&str, &str) = ("devkit", "crates/countersign/src/commands/demo");
 
+/// Where requests of strangers are read. `evidence::json` does it: serde by itself takes a list for a
+/// structure, which no other reader of these formats does.
+pub const STRANGERS: &[&str] =
+    &["crates/admission/src/", "crates/countersign/src/http/", "crates/tlog/src/"];
+
+/// Who among them reads JSON by himself, with the reason.
+pub const OWN_READERS: &[(&str, &str)] = &[(
+    "crates/admission/src/images/find.rs",
+    "it has no structures: it asks of every value what it is, and refuses what stands twice",
+)];
+
 /// What a member may do to the world that only the binary may by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {

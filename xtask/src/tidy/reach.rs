@@ -2,7 +2,9 @@
 //! Each belongs to one room (see [`super::house`]); the others get it handed in.
 
 use super::Violation;
-use super::house::{BACKENDS, DEVELOPMENT, HTTP_CLIENTS, KUBERNETES, PURE, REACHES, Reach};
+use super::house::{
+    BACKENDS, DEVELOPMENT, HTTP_CLIENTS, KUBERNETES, OWN_READERS, PURE, REACHES, Reach, STRANGERS,
+};
 use super::source::{Kind, Mention, Place, Source};
 
 /// Paths that reach something only the binary may, and what to do instead.
@@ -17,6 +19,17 @@ const GUARDED_PATHS: &[(Reach, &str)] = &[
     (Reach::Stopwatch, "std::time::Instant::now"),
     (Reach::Clock, "jiff::Timestamp::now"),
     (Reach::Clock, "jiff::Zoned::now"),
+];
+
+/// What reads JSON as serde means it. What is read without these names is not seen: an extractor of
+/// the web framework, say.
+const LENIENT_JSON: &[&str] = &[
+    "serde_json::Deserializer",
+    "serde_json::de",
+    "serde_json::from_reader",
+    "serde_json::from_slice",
+    "serde_json::from_str",
+    "serde_json::from_value",
 ];
 
 /// Macros that write to the terminal.
@@ -93,6 +106,15 @@ pub fn check(source: &Source) -> Vec<Violation> {
             && !may(&source.package, reach)
         {
             refuse("reach", format!("`{text}` reaches the {}", noun(reach)), instead_of(reach));
+        }
+        let of_strangers = STRANGERS.iter().any(|place| source.path.starts_with(place))
+            && !OWN_READERS.iter().any(|(path, _)| *path == source.path);
+        if of_strangers && LENIENT_JSON.iter().any(|reader| begins(&text, reader)) {
+            refuse(
+                "json",
+                format!("`{text}` reads what a stranger has written"),
+                "read it with `evidence::json`, which takes no list for an object",
+            );
         }
         if PURE.contains(&source.package.as_str()) {
             if IMPURE.iter().any(|impure| begins(&text, impure)) {

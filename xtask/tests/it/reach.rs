@@ -121,3 +121,32 @@ fn only_the_demo_starts_what_is_for_development() {
     let test = "#[cfg(test)]\nmod tests { fn f() { devkit::image::Image::new(); } }";
     assert!(in_package("countersign", test).is_empty());
 }
+
+#[test]
+fn requests_of_strangers_are_read_strictly() {
+    let at = |path: &str, text: &str| {
+        let source = Source::parse("countersign", path, Place::Product, text.to_owned()).unwrap();
+        caught(&check(&source))
+    };
+    let http = "crates/countersign/src/http/log.rs";
+    for text in [
+        "fn f(b: &[u8]) { serde_json::from_slice(b) }",
+        "fn f(b: &[u8]) { let a: A = serde_json::from_slice::<A>(b); }",
+        "fn f(b: &str) { serde_json::de::from_str(b) }",
+        "fn f(b: &[u8]) { serde_json::Deserializer::from_slice(b) }",
+    ] {
+        assert_eq!(at(http, text), ["1 json"], "{text}");
+        assert_eq!(at("crates/tlog/src/intake/v1.rs", text), ["1 json"], "{text}");
+        // What the instance itself has written is read as it pleases.
+        assert!(at("crates/countersign/src/instance.rs", text).is_empty(), "{text}");
+    }
+    let renamed = "use serde_json::from_str as read;\nfn f(b: &str) { read(b) }";
+    assert_eq!(at(http, renamed), ["1 json", "2 json"]);
+    let test = "#[cfg(test)]\nmod tests { fn f(b: &[u8]) { serde_json::from_slice(b) } }";
+    assert!(at(http, test).is_empty());
+    assert!(
+        at(http, "fn f(b: &[u8]) { evidence::json::read(b); serde_json::json!(1) }").is_empty()
+    );
+    let walker = "crates/admission/src/images/find.rs";
+    assert!(at(walker, "fn f(t: &str) { serde_json::Deserializer::from_str(t) }").is_empty());
+}
