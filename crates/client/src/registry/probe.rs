@@ -50,7 +50,7 @@ pub struct RegistryProbe {
     /// A manifest can be deleted by its digest.
     pub delete_digest: Finding<Taken>,
     /// Headers that tell of a limit to the rate of requests, as last seen, in order of their names.
-    pub rate_limits: Vec<(String, String)>,
+    pub rate_limits: Finding<Vec<(String, String)>>,
     /// How far the registry's clock is from ours.
     pub clock: Finding<Skew>,
     /// What was pushed and could not be removed.
@@ -165,7 +165,7 @@ pub struct Skew {
     pub most_ms: i64,
 }
 
-/// What is still there.
+/// What is still there, or not known to be gone.
 #[derive(Clone, Debug)]
 pub struct Remains {
     /// What it is.
@@ -278,7 +278,7 @@ fn is_refusal(error: &FetchError) -> bool {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsettled(error) => error.fmt(f),
+            Self::Unsettled(error) => error.kind().fmt(f),
             Self::NotAsked(why) => write!(f, "not asked: {why}"),
         }
     }
@@ -297,7 +297,7 @@ impl fmt::Display for Item {
 impl fmt::Display for RemainsReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotRemoved(error) => error.fmt(f),
+            Self::NotRemoved(error) => error.kind().fmt(f),
             Self::StillServed => f.write_str("its removal was confirmed, and it is still served"),
             Self::Shared => f.write_str("every artifact without a configuration shares it"),
         }

@@ -14,9 +14,12 @@ use devkit::{Fault, FaultRule};
 use evidence::{ImageRef, UnixTime};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::{OCI_INDEX, ample, anonymous, http, real};
+use crate::server::{Reply, Server};
+use crate::{OCI_INDEX, OCI_MANIFEST, ample, anonymous, http, real};
 
 const REPOSITORY: &str = "acme/app";
 
@@ -119,7 +122,7 @@ async fn a_registry_that_can_do_everything() {
     assert_known!(found.tracking, Tracking::Api { at_once: true });
     assert_known!(found.docker_subject, DockerSubject::Taken);
     assert_known!(found.conditions, Conditions::Honoured);
-    assert_eq!(found.rate_limits, []);
+    assert_eq!(found.rate_limits.known(), Some(&Vec::new()));
     assert_eq!(found.conclusion(), Conclusion::Sign(SigningMode::Bundle, Reason::ReferrersApi));
     // The clock that was handed in stands in 1970.
     let skew = found.clock.known().unwrap().certain_ms();
@@ -143,7 +146,7 @@ async fn what_was_there_before_is_left_alone() {
     let server = start(Behaviour::default()).await;
     let (bytes, _) = crate::manifest("theirs");
     let plant = |reference| {
-        server.plant_manifest(REPOSITORY, reference, crate::OCI_MANIFEST, bytes.clone()).unwrap()
+        server.plant_manifest(REPOSITORY, reference, OCI_MANIFEST, bytes.clone()).unwrap()
     };
     let digest = plant("latest").to_string();
     probe(&server).await;
@@ -363,7 +366,8 @@ async fn limits_to_the_rate_are_seen() {
     let server = start(Behaviour { rate_limit, ..Behaviour::default() }).await;
     let found = probe(&server).await;
     assert_yes(&found.push);
-    assert_eq!(found.rate_limits, [("retry-after".to_owned(), "0".to_owned())]);
+    let seen = [("retry-after".to_owned(), "0".to_owned())];
+    assert_eq!(found.rate_limits.known().map(Vec::as_slice), Some(&seen[..]));
     assert_eq!(refusals(&found), 0);
     assert_eq!(found.conclusion(), Conclusion::CouldNotTell);
     assert!(!left_over(&found).is_empty(), "what is there cannot be removed now");
@@ -401,6 +405,74 @@ async fn who_we_are_to_the_registry() {
         assert!(matches!(found.conclusion(), Conclusion::Sign(SigningMode::Bundle, _)));
         assert_eq!(left_over(&found), [""; 0]);
     }
+}
+
+/// A registry that has every blob and no referrers API, and treats conditions in its own way: the
+/// ETag it gives, and whether it stores what a condition came with and what it answers then.
+async fn with_conditions(etag: Option<&'static str>, store: bool, status: u16) -> Server {
+    let manifests: Mutex<HashMap<String, (String, Vec<u8>)>> = Mutex::default();
+    Server::start(move |request| {
+        let mut manifests = manifests.lock().unwrap();
+        let (_, kind_and_reference) = request.path().split_once("/acme/app/").unwrap();
+        let (kind, reference) = kind_and_reference.split_once('/').unwrap();
+        match (kind, request.method.as_str()) {
+            ("blobs", _) => Reply::status(200),
+            ("manifests", "GET") => match manifests.get(reference) {
+                Some((media_type, bytes)) => {
+                    let found = Reply::ok(media_type, bytes.clone());
+                    etag.into_iter().fold(found, |found, etag| found.with("ETag", etag))
+                }
+                None => Reply::status(404),
+            },
+            ("manifests", "PUT") => {
+                let conditional = request.header("if-match").is_some();
+                if !conditional || store {
+                    let media_type = request.header("content-type").unwrap().to_owned();
+                    manifests.insert(reference.to_owned(), (media_type, request.body.clone()));
+                }
+                Reply::status(if conditional { status } else { 201 })
+            }
+            ("manifests", "DELETE") => {
+                Reply::status(if manifests.remove(reference).is_some() { 202 } else { 404 })
+            }
+            _ => Reply::status(404),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_are_misread() {
+    for (etag, store, status, wanted) in [
+        (None, false, 412, Some(Conditions::NotOffered)),
+        (Some("\"x\""), false, 412, Some(Conditions::AlwaysRefused)),
+        (Some("\"x\""), true, 412, Some(Conditions::Ignored)),
+        (Some("\"x\""), true, 201, Some(Conditions::Ignored)),
+        // Neither taken nor told to be wrong.
+        (Some("\"x\""), false, 403, None),
+        (Some("\"x\""), false, 503, None),
+    ] {
+        let server = with_conditions(etag, store, status).await;
+        let found = anonymous().probe(&image(server.host()), &epoch, ample()).await;
+        assert_yes(&found.tag_anew);
+        assert_eq!(found.conditions.known(), wanted.as_ref(), "{etag:?} {store} {status}");
+    }
+}
+
+/// Nobody was asked, so that nothing is claimed: neither about the registry nor that anything is
+/// still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_cannot_be_reached() {
+    let server = Server::stranger().await;
+    let host = server.host();
+    drop(server);
+    let found = anonymous().probe(&image(host), &epoch, ample()).await;
+    assert_unknown(&found.push);
+    assert_unknown(&found.rate_limits);
+    assert_unknown(&found.clock);
+    assert_eq!(found.conclusion(), Conclusion::CouldNotTell);
+    assert!(found.remains.is_empty(), "{:?}", found.remains);
+    assert_eq!(found.operator_tasks(), []);
 }
 
 /// The registry that most others are made of, as Debian has it (2.8).

@@ -50,7 +50,7 @@ pub(crate) fn print_text(repository: &str, found: &RegistryProbe) {
         }
     }
     if !found.remains.is_empty() {
-        println!("\nStill there:");
+        println!("\nStill there, or not known to be gone:");
         for remains in &found.remains {
             println!("  {}: {}", remains.item, plain(&remains.reason.to_string()));
         }
@@ -85,7 +85,9 @@ pub(crate) fn print_json(repository: &str, found: &RegistryProbe) {
     };
     let rate_limits: serde_json::Map<_, _> = found
         .rate_limits
-        .iter()
+        .known()
+        .into_iter()
+        .flatten()
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
     let document = serde_json::json!({
@@ -167,7 +169,7 @@ impl Line {
 
     /// The host did not do what it was asked.
     fn refused(check: &'static str, error: &FetchError, hint: &str) -> Self {
-        Self::no(check, error.to_string(), hint)
+        Self::no(check, error.kind().to_string(), hint)
     }
 
     fn unknown(check: &'static str, doubt: &Doubt) -> Self {
@@ -201,7 +203,7 @@ fn login(finding: &Finding<Login>) -> Line {
             Line::yes(check, "anonymous: the registry does not ask who we are")
         }
         Finding::Known(Login::Anonymous) => {
-            Line::yes(check, "anonymous: the registry asked, and lets nobody in particular write")
+            Line::yes(check, "anonymous: the registry gives a token to anybody who asks")
         }
         Finding::Known(Login::As { user: Some(user), .. }) => {
             Line::yes(check, format!("as {user}"))
@@ -247,7 +249,7 @@ fn tracking(finding: &Finding<Tracking>) -> Line {
                 .hint("all signers share that tag")
         }
         Finding::Known(Tracking::FallbackRefused(error)) => {
-            let finding = format!("no referrers API, and no fallback tag: {error}");
+            let finding = format!("no referrers API, and no fallback tag: {}", error.kind());
             Line::no(check, finding, "bundles are not found here")
         }
         Finding::Known(Tracking::AnnouncedOnly) => Line::no(
@@ -295,8 +297,12 @@ fn conditions(finding: &Finding<Conditions>) -> Line {
     }
 }
 
-fn rate_limits(seen: &[(String, String)]) -> Line {
+fn rate_limits(finding: &Finding<Vec<(String, String)>>) -> Line {
     let check = "rate limit headers";
+    let seen = match finding {
+        Finding::Known(seen) => seen,
+        Finding::Unknown(doubt) => return Line::unknown(check, doubt),
+    };
     if seen.is_empty() {
         return Line::yes(check, "none seen");
     }

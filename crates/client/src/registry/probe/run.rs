@@ -66,7 +66,9 @@ pub(super) async fn probe(
     if let Some(skew) = session.observed.skew {
         found.clock = Finding::Known(skew);
     }
-    found.rate_limits = session.observed.rate_limits.into_iter().collect();
+    if let Some(seen) = session.observed.rate_limits {
+        found.rate_limits = Finding::Known(seen.into_iter().collect());
+    }
     found.remains = session.remains;
     found
 }
@@ -90,7 +92,7 @@ impl RegistryProbe {
             conditions: unasked(),
             delete_tag: unasked(),
             delete_digest: unasked(),
-            rate_limits: Vec::new(),
+            rate_limits: Finding::not_asked("no answer was seen"),
             clock: Finding::not_asked("no answer told the registry's time"),
             remains: Vec::new(),
         }
@@ -249,7 +251,9 @@ impl Session<'_> {
         let written =
             self.registry.push_referrer(self.image, subject, entry, bytes, self.deadline).await;
         let index = self.registry.digest_of_tag(self.image, &tag, self.deadline).await;
-        self.note(written.as_ref().err(), Item::Tag(tag));
+        // It is read back: only who failed in writing it may not have written.
+        let problem = written.as_ref().err().filter(|it| it.attempt().method == Method::PUT);
+        self.note(problem, Item::Tag(tag));
         if let Ok(Some(index)) = index {
             self.note(None, Item::Manifest(index.to_string()));
         }
@@ -459,17 +463,19 @@ fn yes(finding: &Finding<Taken>) -> bool {
     finding.known().is_some_and(Taken::is_yes)
 }
 
-/// Whether a failed write has certainly left nothing.
+/// Whether a failed write has certainly left nothing: it was refused, or what failed came before the
+/// request that stores something.
 fn is_not_stored(error: &FetchError) -> bool {
-    matches!(
-        error.kind(),
-        FetchErrorKind::Forbidden { .. }
-            | FetchErrorKind::NotFound { .. }
-            | FetchErrorKind::Rejected { .. }
-            | FetchErrorKind::Unauthorized(_)
-            | FetchErrorKind::RateLimited { .. }
-            | FetchErrorKind::Tls(_)
-    )
+    error.attempt().method != Method::PUT
+        || matches!(
+            error.kind(),
+            FetchErrorKind::Forbidden { .. }
+                | FetchErrorKind::NotFound { .. }
+                | FetchErrorKind::Rejected { .. }
+                | FetchErrorKind::Unauthorized(_)
+                | FetchErrorKind::RateLimited { .. }
+                | FetchErrorKind::Tls(_)
+        )
 }
 
 fn is_absence(error: &FetchError) -> bool {
