@@ -191,6 +191,8 @@ impl Retired {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use std::ffi::OsString;
 
     use clap::error::ErrorKind;

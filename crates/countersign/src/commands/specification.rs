@@ -89,6 +89,8 @@ impl<'a> Specification<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn parse(text: &str) -> Result<Specification<'_>, Failure> {
