@@ -25,11 +25,11 @@ pub(crate) struct Tier {
 /// are parsed.
 pub(crate) const TIERS: [Tier; 3] = [
     // A signature with its certificate and log entry has about 10 KiB.
-    Tier { size: 32 << 10, images: 4096, why_busy: "other reviews take up the room for evidence" },
+    Tier { size: 32 << 10, images: 1024, why_busy: "other reviews take up the room for evidence" },
     // Provenance and vulnerability reports.
     Tier {
         size: 1 << 20,
-        images: 64,
+        images: 32,
         why_busy: "it is larger than 32 KiB, and other reviews take up the room for that",
     },
     // Bills of materials: the largest single piece that a registry client fetches.

@@ -30,9 +30,9 @@ use super::{ApiError, bounded};
 /// which nothing is built while they are read.
 const REVIEWS_SIZE_MAX: usize = 28 << 20;
 
-/// Longest list or manifest read of a registry, in bytes: it takes ten times as much in memory. A
-/// hundred signatures of Cosign's stand in one of this size.
-const DOCUMENT_SIZE_MAX: u64 = 1 << 20;
+/// Longest list or manifest read of a registry for an image, in bytes, where little and where most of
+/// its evidence is fetched. A signature under Cosign's tag takes 10 KiB of one.
+const DOCUMENT_SIZES: (u64, u64) = (32 << 10, 1 << 20);
 
 /// A registry client as admission asks for images.
 pub(crate) struct RegistryImages(pub(crate) Registry);
@@ -45,7 +45,8 @@ impl Images for RegistryImages {
 
     async fn evidence(&self, image: &ImageRef, size_max: u64, deadline: Instant) -> Gathered {
         let Some(digest) = image.digest() else { return Gathered::default() };
-        let room = Room { evidence: size_max, document: size_max.min(DOCUMENT_SIZE_MAX) };
+        let document = (size_max / 4).clamp(DOCUMENT_SIZES.0, DOCUMENT_SIZES.1);
+        let room = Room { evidence: size_max, document };
         let until = until(deadline);
         let mut discovery = self.0.discover_within(room, image, digest, until).await;
         while discovery.advance().await {}
