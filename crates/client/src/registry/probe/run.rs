@@ -110,7 +110,7 @@ impl Session<'_> {
         found.media_types = self.takes(None, &artefacts.artifact).await;
         found.referrer = self.push_referrer(&artefacts.referrer, &artefacts.image.digest).await;
         found.tracking = match found.referrer {
-            Finding::Known(Referrer::Taken { announced }) => self.track(artefacts, announced).await,
+            Finding::Known(Referrer::Taken { .. }) => self.track(artefacts).await,
             _ => Finding::not_asked("no bundle could be put beside the image"),
         };
 
@@ -236,14 +236,11 @@ impl Session<'_> {
     }
 
     /// How the bundle beside the image is found.
-    async fn track(&mut self, artefacts: &Artefacts, announced: bool) -> Finding<Tracking> {
+    async fn track(&mut self, artefacts: &Artefacts) -> Finding<Tracking> {
         let seen = self.look(artefacts).await;
         // No API, and so far no tag, for the image is new.
         if !matches!(seen, Finding::Known(Tracking::FallbackTag)) {
             return seen;
-        }
-        if announced {
-            return Finding::Known(Tracking::AnnouncedOnly);
         }
         let (subject, entry) = (&artefacts.image.digest, artefacts.entry.clone());
         let tag = fallback_tag(subject);
@@ -261,6 +258,7 @@ impl Session<'_> {
             Ok(attached) if attached.source == ReferrersSource::FallbackTag => {
                 Finding::Known(Tracking::FallbackTag)
             }
+            // The registry said that it keeps track, so that no tag was written.
             Ok(_) => Finding::Known(Tracking::AnnouncedOnly),
             Err(error) if is_refusal(&error) => Finding::Known(Tracking::FallbackRefused(error)),
             Err(error) => Finding::unsettled(error),
