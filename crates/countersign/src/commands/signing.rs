@@ -24,6 +24,10 @@ use crate::global::Global;
 use crate::trust_documents::{self, Period, SIGNING_CONFIG_MEDIA_TYPE, pretty};
 use crate::{machine, ui};
 
+/// Where the public instance's services are.
+const PUBLIC_DOMAIN: &str = "sigstore.dev";
+const PUBLIC_SUFFIX: &str = ".sigstore.dev";
+
 /// With which instance, and as whom, to sign.
 #[derive(Debug, Args)]
 pub(crate) struct SigningArguments {
@@ -198,7 +202,8 @@ impl ServiceArguments {
         let trusted_root = self.trusted_root()?;
         if let (Some(signing_config), Some(trust_root)) = (&named, &trusted_root) {
             let (trust_root, signing_config) = (trust_root.clone(), signing_config.clone());
-            return Ok((ClientTrustConfig { trust_root, signing_config }, true));
+            let is_public = names_public_log(&signing_config);
+            return Ok((ClientTrustConfig { trust_root, signing_config }, is_public));
         }
         let material = match self.offline {
             true => instance::kept_material().await?,
@@ -215,7 +220,8 @@ impl ServiceArguments {
         if let Some(trust_root) = trusted_root {
             config.trust_root = trust_root;
         }
-        let is_public = instance::mirror()?.url().to_string() == PUBLIC_MIRROR;
+        let of_public = instance::mirror()?.url().to_string() == PUBLIC_MIRROR;
+        let is_public = of_public || names_public_log(&config.signing_config);
         Ok((config, is_public))
     }
 
@@ -271,6 +277,19 @@ impl ServiceArguments {
             Failure::usage("cannot use the services that are named").caused_by(error)
         })
     }
+}
+
+/// Whether a log of the public instance is among those that may be asked.
+fn names_public_log(config: &SigningConfig) -> bool {
+    [LogVersion::V1, LogVersion::V2].into_iter().any(|version| {
+        let choice = config.log_choice(&[version], machine::now());
+        let candidates = choice.map(|choice| choice.candidates).unwrap_or_default();
+        candidates.iter().any(|(_, url)| {
+            let url = url::Url::parse(&url.to_string());
+            let host = url.as_ref().ok().and_then(url::Url::host_str);
+            host.is_some_and(|host| host == PUBLIC_DOMAIN || host.ends_with(PUBLIC_SUFFIX))
+        })
+    })
 }
 
 /// What the user is told when signing failed.
