@@ -42,6 +42,7 @@ pub const HOUSE: [Room; 13] = [
             "clap",
             "clap_complete",
             "clap_mangen",
+            "futures",
             "hex",
             "humantime",
             "hyper-util",
