@@ -12,7 +12,7 @@ use evidence::{Digest, ImageRef};
 use url::Url;
 
 use super::super::images::parse;
-use super::super::signing::http_client;
+use super::super::network::http_client;
 use super::program::{CommandLine, Program, Server, quote};
 use super::{images, search};
 use crate::exit::{Exit, Failure};
