@@ -39,6 +39,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use body::Room;
 pub(crate) use error::ApiError;
+pub(crate) use log::Intake;
 
 use crate::instance::Instance;
 
@@ -68,6 +69,8 @@ pub(crate) struct Services {
     pub(crate) log_v2_dsse: DssePolicy,
     /// Memory for what is sent and answered.
     pub(crate) room: Room,
+    /// Turns to judge what is to be logged.
+    pub(crate) intake: Intake,
 }
 
 /// Every route of an instance.

@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use crate::documents::Documents;
 use crate::exit::{Exit, Failure};
-use crate::http::{self, Room, Services};
+use crate::http::{self, Intake, Room, Services};
 use crate::instance::{Instance, Location};
 use crate::{machine, runtime, ui};
 
@@ -119,8 +119,13 @@ impl Serve {
             LogDsse::Accept => DssePolicy::Accept,
             LogDsse::Refuse => DssePolicy::Refuse,
         };
-        let services =
-            Services { instance: Arc::clone(&instance), tokens, log_v2_dsse, room: Room::new() };
+        let services = Services {
+            instance: Arc::clone(&instance),
+            tokens,
+            log_v2_dsse,
+            room: Room::new(),
+            intake: Intake::new(),
+        };
         let services = Arc::new(services);
         let prefetching = tokio::spawn(prefetch(Arc::clone(&services)));
         let stop = runtime::stop_asked_or_left(self.stop_with_input);

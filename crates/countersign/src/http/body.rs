@@ -118,36 +118,40 @@ impl BodyRoom {
             return Err(Unread::TooLong);
         }
         let mut body = pin!(body);
-        let mut received = Received { bytes: Vec::new(), room: None };
+        let mut size = 0;
+        // `None` once there was no room: the rest is then passed over, because many clients listen
+        // only when they have said all.
+        let mut received = Some(Received { bytes: Vec::new(), room: None });
         loop {
             let frame = timeout_at(deadline, poll_fn(|context| body.as_mut().poll_frame(context)));
             match frame.await {
                 Err(_) => return Err(Unread::Late),
-                Ok(None) => return Ok(received),
+                Ok(None) => return received.ok_or(Unread::NoRoom),
                 Ok(Some(Err(_))) => return Err(Unread::Broken),
                 // What is no data is trailers, which nobody reads.
                 Ok(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.append(&mut received, &data, size_max)?;
+                    let Ok(data) = frame.into_data() else { continue };
+                    size += data.len();
+                    if size > size_max {
+                        return Err(Unread::TooLong);
                     }
+                    received = received.and_then(|received| self.append(received, &data, size_max));
                 }
             }
         }
     }
 
-    /// Takes bytes in. They are copied, because what the network stack gives may hold on to more.
-    fn append(&self, received: &mut Received, data: &[u8], size_max: usize) -> Result<(), Unread> {
-        let Received { bytes, room } = received;
+    /// Takes bytes in, if there is room. They are copied, because what the network stack gives may
+    /// hold on to more.
+    fn append(&self, mut received: Received, data: &[u8], size_max: usize) -> Option<Received> {
+        let Received { bytes, room } = &mut received;
         let size = bytes.len() + data.len();
-        if size > size_max {
-            return Err(Unread::TooLong);
-        }
         if size > bytes.capacity() {
             let capacity = size.max(2 * bytes.capacity()).min(size_max);
             let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * UNIT;
             let wanted = capacity.saturating_sub(FREE_SIZE).saturating_sub(held);
             if wanted > 0 {
-                let more = reserve(&self.0, wanted).ok_or(Unread::NoRoom)?;
+                let more = reserve(&self.0, wanted)?;
                 match room {
                     Some(room) => room.merge(more),
                     None => *room = Some(more),
@@ -156,7 +160,7 @@ impl BodyRoom {
             bytes.reserve_exact(capacity - bytes.len());
         }
         bytes.extend_from_slice(data);
-        Ok(())
+        Some(received)
     }
 }
 

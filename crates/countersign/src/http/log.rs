@@ -11,8 +11,9 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tlog::intake::Refused;
+use tlog::intake::{Admitted, Refused};
 use tlog::{AppendError, Log, ReadError, Tile, TileKind};
+use tokio::sync::Semaphore;
 
 use super::{ApiError, Services};
 use crate::instance::Instance;
@@ -20,11 +21,33 @@ use crate::instance::Instance;
 /// Longest request about an entry read, in bytes (rekor-tiles' own limit).
 pub(super) const ENTRY_SIZE_MAX: usize = 4 * 1024 * 1024;
 
+/// Requests to log something that are judged at the same time.
+const JUDGED_AT_ONCE: usize = 8;
+
 /// Runs what reads the disk or signs where blocking does no harm.
 pub(super) async fn unblocked<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::internal())
+}
+
+/// Turns to judge requests to log something, which take several times their length in memory
+/// meanwhile. There is no use in more than there are processors.
+pub(crate) struct Intake(Semaphore);
+
+impl Intake {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(JUDGED_AT_ONCE))
+    }
+
+    /// Judges a request when its turn has come. How long it waits is bounded by its own time.
+    pub(super) async fn judge(
+        &self,
+        judge: impl FnOnce() -> Result<Admitted, Refused> + Send + 'static,
+    ) -> Result<Admitted, ApiError> {
+        let _turn = self.0.acquire().await.map_err(|_| ApiError::internal())?;
+        unblocked(judge).await?.map_err(|error| refused(&error))
+    }
 }
 
 /// A request that is not taken in is the client's to mend.

@@ -71,7 +71,7 @@ async fn create(
     body: Body<ENTRY_SIZE_MAX>,
 ) -> Result<Response, RekorError> {
     let body = body?;
-    let admitted = unblocked(move || v1::propose(&body)).await?.map_err(|error| refused(&error))?;
+    let admitted = services.intake.judge(move || v1::propose(&body)).await?;
     let log = Arc::clone(&services.instance.log_v1);
     let appending = log.append(admitted.leaf).map_err(|error| append_error(&error))?;
     let appended = appending.await.map_err(|error| append_error(&error))?;

@@ -17,7 +17,7 @@ use evidence::note::key_id;
 use tlog::intake::v2;
 
 use super::body::RequestBody;
-use super::log::{ENTRY_SIZE_MAX, append_error, read_error, refused, unblocked};
+use super::log::{ENTRY_SIZE_MAX, append_error, read_error, unblocked};
 use super::{ApiError, Services};
 
 /// `POST /api/v2/log/entries`.
@@ -32,8 +32,7 @@ async fn create(
     body: RequestBody<ENTRY_SIZE_MAX>,
 ) -> Result<Response, ApiError> {
     let dsse = services.log_v2_dsse;
-    let admitted = unblocked(move || v2::propose(&body, dsse)).await?;
-    let admitted = admitted.map_err(|error| refused(&error))?;
+    let admitted = services.intake.judge(move || v2::propose(&body, dsse)).await?;
     let log = Arc::clone(&services.instance.log_v2);
     let appending = log.append(admitted.leaf).map_err(|error| append_error(&error))?;
     let appended = appending.await.map_err(|error| append_error(&error))?;

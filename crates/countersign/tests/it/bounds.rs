@@ -266,14 +266,15 @@ fn long_uploads_share_their_memory_and_leave_the_rest_alone() {
     let path = "/api/v2/log/entries";
     // All of them are kept, so that it gets full, however long it takes to send so much.
     let mut waiting = Vec::new();
+    let whole = vec![b' '; ENTRY_SIZE_MAX];
     let refused = loop {
         let mut stream = announced(&instance, path, &length);
-        // Who is refused may be told before all was sent.
-        let _ = stream.write_all(&body);
-        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        match read_answer(&mut stream) {
-            Ok(answer) => break answer,
-            Err(_) => waiting.push(stream),
+        stream.write_all(&body).unwrap();
+        waiting.push(stream);
+        // Who is refused has said all, and is told then.
+        let answer = exchange(instance.address(), "POST", path, &[], &whole).unwrap();
+        if answer.status != 400 {
+            break answer;
         }
         assert!(waiting.len() < 8 * BODIES_SIZE_MAX / ENTRY_SIZE_MAX, "never full");
     };
@@ -286,9 +287,8 @@ fn long_uploads_share_their_memory_and_leave_the_rest_alone() {
     // When those that wait are gone there is room again.
     drop(waiting);
     let began = Instant::now();
-    let body = vec![b' '; ENTRY_SIZE_MAX];
     loop {
-        let answer = exchange(instance.address(), "POST", path, &[], &body).unwrap();
+        let answer = exchange(instance.address(), "POST", path, &[], &whole).unwrap();
         if answer.status == 400 {
             break;
         }
