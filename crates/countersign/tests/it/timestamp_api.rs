@@ -165,8 +165,8 @@ fn every_timestamp_has_a_serial_number_of_its_own_and_no_time_before_the_last() 
 fn a_time_that_cannot_be_kept_is_not_stated() {
     let place = Place::new();
     let instance = place.start();
-    // The file under whose name the next floor would be written.
-    std::fs::create_dir(place.data().join("timestamp-floor.new")).unwrap();
+    // No file takes the place of a directory.
+    std::fs::create_dir(place.data().join("timestamp-floor")).unwrap();
     let body = query(SHA256, &crypto::sha256(b"signature"), &[]);
     let began = std::time::Instant::now();
     // Within the second that is kept already, tokens are made.
