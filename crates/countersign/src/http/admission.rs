@@ -26,9 +26,9 @@ use verify::{Obstacle, ObstacleKind, Piece};
 use super::body::{BODY_TIMEOUT, BodyRoom, Parameters, Unread};
 use super::{ApiError, bounded};
 
-/// Memory for reviews under way, in bytes, beyond what each has free: for four of the longest, of
+/// Memory for reviews under way, in bytes, beyond what each has free: for eight of the longest, of
 /// which nothing is built while they are read.
-const REVIEWS_SIZE_MAX: usize = 28 << 20;
+const REVIEWS_SIZE_MAX: usize = 56 << 20;
 
 /// Longest list or manifest read of a registry for an image, in bytes, where little and where most of
 /// its evidence is fetched. A signature under Cosign's tag takes 10 KiB of one.
