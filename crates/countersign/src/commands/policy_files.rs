@@ -10,7 +10,7 @@ use verify::{Policy, TrustRoot};
 use crate::exit::Failure;
 use crate::machine;
 
-/// Reads a policy file. What it names is looked for beside it, and nowhere else.
+/// Reads a policy file. The files that it names are relative to the folder that it is in.
 pub(crate) fn read(path: &Path, roots: TrustRoot) -> Result<Policy, Failure> {
     let unusable = || Failure::usage(format!("cannot use the policy file {}", path.display()));
     let bytes = machine::read(path, "policy file", policy::TEXT_SIZE_MAX)?;
