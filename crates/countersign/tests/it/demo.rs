@@ -103,7 +103,9 @@ fn kept_it_runs_until_it_is_stopped() {
     let unsigned = text.find("# its Pod is refused").unwrap();
     let script = &text[begin..unsigned];
     assert_eq!(script.matches("countersign verify").count(), 2, "{script}");
-    let tried = Command::new("sh").args(["-c", script]).output().unwrap();
+    // As on a terminal, where whoever tries them reads.
+    let mut shell = Command::new("sh");
+    let tried = shell.args(["-c", script]).env("COSIGN_OUTPUT", "text").output().unwrap();
     let (shown, errors) = texts(&tried);
     assert_eq!(tried.status.code(), Some(10), "{shown}\n{errors}");
     assert!(shown.starts_with("verified "), "{shown}");
