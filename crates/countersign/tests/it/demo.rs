@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -82,11 +82,28 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
     assert_no_process_in(directory.path());
 }
 
+/// A demo that was told to stay. It goes with the test, however that ends: its servers go with it.
+struct Kept(Child);
+
+impl Kept {
+    fn start(directory: &Path) -> (Self, BufReader<ChildStdout>) {
+        let mut child = demo(directory).arg("--keep").stdout(Stdio::piped()).spawn().unwrap();
+        let story = BufReader::new(child.stdout.take().unwrap());
+        (Self(child), story)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn kept_it_runs_until_it_is_stopped() {
     let directory = TempDir::new().unwrap();
-    let mut child = demo(directory.path()).arg("--keep").stdout(Stdio::piped()).spawn().unwrap();
-    let mut story = BufReader::new(child.stdout.take().unwrap());
+    let (mut kept, mut story) = Kept::start(directory.path());
     let mut lines = Vec::new();
     // The last of the lines to try by hand; a demo that fails ends its output instead.
     while !lines.last().is_some_and(|line: &String| line.contains("/v1/checkpoint")) {
@@ -112,15 +129,15 @@ fn kept_it_runs_until_it_is_stopped() {
     assert!(shown.contains("because  no signature was found"), "{shown}");
 
     // To the demo alone: it has to stop the others itself.
-    let stop = format!("kill -TERM {}", child.id());
+    let stop = format!("kill -TERM {}", kept.0.id());
     assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
     let mut rest = String::new();
     story.read_to_string(&mut rest).unwrap();
-    assert!(child.wait().unwrap().success(), "{rest}");
+    assert!(kept.0.wait().unwrap().success(), "{rest}");
     assert!(rest.contains("stopped"), "{rest}");
     assert_no_process_in(directory.path());
-    let kept = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
-    assert!(kept.join("instance/public/trust_config.json").exists());
+    let files = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    assert!(files.join("instance/public/trust_config.json").exists());
 }
 
 /// Killed in a way that it cannot see, it takes its servers along all the same.
@@ -128,8 +145,7 @@ fn kept_it_runs_until_it_is_stopped() {
 #[test]
 fn its_servers_do_not_outlive_it() {
     let directory = TempDir::new().unwrap();
-    let mut child = demo(directory.path()).arg("--keep").stdout(Stdio::piped()).spawn().unwrap();
-    let mut story = BufReader::new(child.stdout.take().unwrap());
+    let (kept, mut story) = Kept::start(directory.path());
     let mut line = String::new();
     while !line.contains("/v1/checkpoint") {
         line.clear();
@@ -137,8 +153,7 @@ fn its_servers_do_not_outlive_it() {
     }
     let servers = processes_in(directory.path());
     assert_eq!(servers.len(), 2, "{servers:?}");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(kept);
     let began = std::time::Instant::now();
     while !processes_in(directory.path()).is_empty() {
         assert!(began.elapsed() < std::time::Duration::from_secs(30), "they go on");
