@@ -76,3 +76,13 @@ fn another_signature_on_the_same_entry_does_not_choose_the_scheme() {
     });
     prove(&scene).unwrap();
 }
+
+#[test]
+fn a_claim_that_is_wanted_is_told_in_words() {
+    let predicate_type = "https://spdx.dev/Document".to_owned();
+    let mut wanted =
+        verify::ClaimPattern::of_kind(verify::ClaimKind::Attestation { predicate_type });
+    wanted.annotations.insert("env".to_owned(), "prod".to_owned());
+    let words = wanted.to_string();
+    assert!(words.contains("https://spdx.dev/Document") && words.contains("env=prod"), "{words}");
+}
