@@ -178,7 +178,6 @@ fn spelled(argument: Arg, prefix: &str, denied: &BTreeSet<String>) -> Arg {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use clap::{Args, FromArgMatches, Parser, Subcommand};
 

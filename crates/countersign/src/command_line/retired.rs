@@ -191,7 +191,6 @@ impl Retired {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::ffi::OsString;
 

@@ -1,6 +1,5 @@
 //! `docs/cosign.md`, held against the commands as they are: what it says is the same or better is
 //! taken, what it says is refused or comes later is not, and nothing of Cosign's is missing.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

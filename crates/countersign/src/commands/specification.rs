@@ -89,7 +89,6 @@ impl<'a> Specification<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 

@@ -68,7 +68,6 @@ impl TimestampFloor {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 

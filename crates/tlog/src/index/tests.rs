@@ -1,6 +1,5 @@
 //! The index on disk: what it holds after flushes, merges, restarts and damage. What makes a run
 //! due and where its rows stand is nobody else's business, so these tests are inside.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
