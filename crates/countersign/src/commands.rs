@@ -1,12 +1,8 @@
-//! The commands, one file each, and the argument groups that several of them share.
+//! The commands, one file each.
 
 mod admit;
-mod annotations;
-mod attaching;
 mod attest;
 mod attest_blob;
-mod attestation_arguments;
-mod blob;
 mod bundle;
 mod clean;
 mod completion;
@@ -17,28 +13,17 @@ mod download;
 mod env;
 mod explain;
 mod generate_key_pair;
-mod identity;
-mod image_verification;
-mod images;
 mod import_key_pair;
 mod initialize;
-mod instance;
-mod keys;
 mod login;
-mod network;
 mod policy;
-mod policy_files;
-mod predicates;
 mod public_key;
 mod registry;
 mod serve;
 mod sign;
 mod sign_blob;
-mod signing;
 mod signing_config;
-mod specification;
 mod tree;
-mod trust;
 mod trusted_root;
 mod verify;
 mod verify_attestation;

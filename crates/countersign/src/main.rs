@@ -3,6 +3,7 @@
 //! The crates below receive what they need as arguments; nothing below this one prints, exits, or
 //! asks the machine for the time.
 
+mod arguments;
 mod command_line;
 mod commands;
 mod documents;

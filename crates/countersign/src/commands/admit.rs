@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 use policy::cluster_image_policy::{self, ImagePolicy};
 use policy::{ClusterImagePolicy, Problems};
 
-use super::images;
-use super::instance::TrustRootArguments;
 use super::serve::bind;
+use crate::arguments::images;
+use crate::arguments::instance::TrustRootArguments;
 use crate::exit::{Exit, Failure};
 use crate::http::admission::{Door, RegistryImages};
 use crate::http::tls;

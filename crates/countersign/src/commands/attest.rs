@@ -7,10 +7,10 @@ use client::ToSign;
 use client::registry::{BundleContent, CosignTag};
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 
-use super::attaching::{FormatArguments, Shelf, bundle};
-use super::images::{self, RegistryArguments};
-use super::predicates::PredicateArguments;
-use super::signing::{self, SigningArguments};
+use crate::arguments::attaching::{FormatArguments, Shelf, bundle};
+use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::predicates::PredicateArguments;
+use crate::arguments::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::machine::{self, NewFile};

@@ -7,10 +7,10 @@ use client::ToSign;
 use evidence::Digest;
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 
-use super::attaching::bundle;
-use super::blob::hash_file;
-use super::predicates::PredicateArguments;
-use super::signing::{self, SigningArguments};
+use crate::arguments::attaching::bundle;
+use crate::arguments::blob::hash_file;
+use crate::arguments::predicates::PredicateArguments;
+use crate::arguments::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::machine::{self, NewFile};

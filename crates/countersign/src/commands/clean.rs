@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use clap::{Args, ValueEnum};
 use client::registry::{Cleaning, CosignTag};
 
-use super::images::{self, RegistryArguments};
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::terminal::eprintln;

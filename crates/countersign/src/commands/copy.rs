@@ -4,7 +4,7 @@ use anstyle::Style;
 use clap::{Args, ValueEnum};
 use client::registry::{Copying, CosignTag};
 
-use super::images::{self, RegistryArguments};
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::runtime;

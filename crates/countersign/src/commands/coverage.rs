@@ -9,9 +9,9 @@ use evidence::{Evidence, ImageRef};
 use futures::stream::{self, StreamExt};
 use verify::{Artifact, Case, ClaimPattern, Ground, Piece, Policy, Verdict};
 
-use super::images::{self, RegistryArguments};
-use super::instance::TrustRootArguments;
-use super::trust::SignerArguments;
+use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;

@@ -6,7 +6,7 @@ use evidence::bundle::Content;
 use evidence::predicate::{self, PredicateType};
 use evidence::{Evidence, Statement};
 
-use super::images::{self, RegistryArguments};
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::terminal;

@@ -7,10 +7,10 @@ use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
 use verify::{Artifact, Case, ClaimPattern, Piece, Policy};
 
-use super::blob::Blob;
-use super::images::{self, RegistryArguments};
-use super::instance::TrustRootArguments;
-use super::trust::SignerArguments;
+use crate::arguments::blob::Blob;
+use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;

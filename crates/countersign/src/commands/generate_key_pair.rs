@@ -6,7 +6,7 @@ use clap::Args;
 use crypto::key_file::{Existing, Readers, write};
 use crypto::{KeyKind, KeyPair, Signer};
 
-use super::keys;
+use crate::arguments::keys;
 use crate::exit::{Exit, Failure};
 use crate::ui::terminal::eprintln;
 

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use clap::Args;
 use crypto::key_file::Existing;
 
-use super::{generate_key_pair, keys};
+use super::generate_key_pair;
+use crate::arguments::keys;
 use crate::exit::{Exit, Failure};
 use crate::ui;
 

@@ -9,8 +9,8 @@ use client::documents::fetch_document;
 use client::mirror::{self, Settings};
 use url::Url;
 
-use super::instance;
-use super::network::http_client;
+use crate::arguments::instance;
+use crate::arguments::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::{machine, runtime};

@@ -11,10 +11,11 @@ use policy::policy_file::expectation::{self, Expectation};
 use policy::policy_file::suggest::{Fact, Good, suggest};
 use verify::{Artifact, Case, ClaimPattern, Ground, Policy, Verdict};
 
-use super::images::{self, RegistryArguments};
-use super::instance::TrustRootArguments;
-use super::trust::SignerArguments;
-use super::{policy_files, write_document};
+use super::write_document;
+use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::policy_files;
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;

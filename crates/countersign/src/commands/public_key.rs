@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use crypto::Signer;
 
-use super::{keys, write_document};
+use super::write_document;
+use crate::arguments::keys;
 use crate::exit::{Exit, Failure};
 
 /// Print the public half of a private key.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use client::registry::TargetRepository;
 use client::registry::probe::Conclusion;
 
-use super::images::{self, RegistryArguments};
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::{self, Output};

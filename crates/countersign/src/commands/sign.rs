@@ -15,10 +15,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 use verify::{Artifact, Case, ClaimKind, ClaimPattern, Verdict};
 
-use super::attaching::{FormatArguments, Formats, Shelf, bundle};
-use super::images::{self, RegistryArguments};
-use super::signing::{self, SigningArguments};
-use super::{annotations, trust};
+use crate::arguments::attaching::{FormatArguments, Formats, Shelf, bundle};
+use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::signing::{self, SigningArguments};
+use crate::arguments::{annotations, trust};
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;

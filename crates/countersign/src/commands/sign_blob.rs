@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use client::ToSign;
 
-use super::attaching::bundle;
-use super::blob::hash_in;
-use super::signing::{self, SigningArguments};
+use crate::arguments::attaching::bundle;
+use crate::arguments::blob::hash_in;
+use crate::arguments::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::machine::{self, NewFile};

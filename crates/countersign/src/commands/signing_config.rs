@@ -8,9 +8,9 @@ use client::mirror::SigningProfile;
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use serde_json::{Value, json};
 
-use super::instance;
-use super::network::http_client;
-use super::specification::Specification;
+use crate::arguments::instance;
+use crate::arguments::network::http_client;
+use crate::arguments::specification::Specification;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::trust_documents::{self, SIGNING_CONFIG_MEDIA_TYPE, pretty};

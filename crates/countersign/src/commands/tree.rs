@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use client::registry::{CosignTag, Place};
 use serde_json::json;
 
-use super::images::{self, RegistryArguments};
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::terminal::println;

@@ -11,9 +11,9 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use verify::TrustRoot;
 
-use super::instance;
-use super::network::http_client;
-use super::specification::Specification;
+use crate::arguments::instance;
+use crate::arguments::network::http_client;
+use crate::arguments::specification::Specification;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::trust_documents::{self, TRUSTED_ROOT_MEDIA_TYPE, pretty};

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use verify::{ClaimKind, ClaimPattern, Policy, TrustRoot};
 
-use super::image_verification::{self, ImageArguments, Outcome};
-use super::trust::SignerArguments;
-use super::{annotations, policy_files};
+use crate::arguments::image_verification::{self, ImageArguments, Outcome};
+use crate::arguments::trust::SignerArguments;
+use crate::arguments::{annotations, policy_files};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::verdict;

@@ -3,9 +3,9 @@
 use clap::Args;
 use verify::{Ground, Verdict};
 
-use super::attestation_arguments::AttestationArguments;
-use super::image_verification::{self, ImageArguments, Outcome};
-use super::trust::SignerArguments;
+use crate::arguments::attestations::AttestationArguments;
+use crate::arguments::image_verification::{self, ImageArguments, Outcome};
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::verdict;

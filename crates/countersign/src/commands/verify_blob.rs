@@ -7,9 +7,9 @@ use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
 use verify::{Case, ClaimPattern, Piece};
 
-use super::blob::Blob;
-use super::instance::TrustRootArguments;
-use super::trust::SignerArguments;
+use crate::arguments::blob::Blob;
+use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::ui::Output;
 use crate::{machine, ui};

@@ -7,10 +7,10 @@ use evidence::bundle::BUNDLE_SIZE_MAX;
 use evidence::{Digest, Evidence};
 use verify::{Case, Piece};
 
-use super::attestation_arguments::AttestationArguments;
-use super::blob::Blob;
-use super::instance::TrustRootArguments;
-use super::trust::SignerArguments;
+use crate::arguments::attestations::AttestationArguments;
+use crate::arguments::blob::Blob;
+use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::ui::Output;
 use crate::{machine, ui};

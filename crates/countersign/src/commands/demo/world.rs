@@ -11,10 +11,10 @@ use devkit::registry::RegistryOptions;
 use evidence::{Digest, ImageRef};
 use url::Url;
 
-use super::super::images::parse;
-use super::super::network::http_client;
 use super::program::{CommandLine, Program, Server, quote};
 use super::{images, search};
+use crate::arguments::images::parse;
+use crate::arguments::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::{machine, ui};
 
