@@ -128,6 +128,23 @@ impl PrivateKeyPem {
 }
 
 impl KeyPair {
+    /// Reads a key file written by [`Self::write_new`] or by OpenSSL's `genpkey`.
+    ///
+    /// # Errors
+    /// As [`Self::from_pem`], and when the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+        Self::from_pem(&read_private(path)?)
+    }
+
+    /// Writes the key, readable by its owner only, to a file that must not exist yet, and returns
+    /// once it is durable. The caller makes the *directory* durable.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub fn write_new(&self, path: &Path) -> Result<(), KeyFileError> {
+        write(path, self.to_pem()?.as_bytes(), Readers::Owner, Existing::Keep)
+    }
+
     /// The key encrypted as Cosign does: PEM `ENCRYPTED SIGSTORE PRIVATE KEY`. Takes 64 MiB and
     /// the time that scrypt is meant to take.
     ///
@@ -150,7 +167,8 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let mut file = File::open(path).map_err(io)?.take(PRIVATE_KEY_SIZE_MAX as u64 + 1);
     file.read_to_end(&mut text).map_err(io)?;
     if text.len() > PRIVATE_KEY_SIZE_MAX {
-        return Err(KeyFileError::TooLong { path: path.to_owned() });
+        let (path, size_max) = (path.to_owned(), PRIVATE_KEY_SIZE_MAX);
+        return Err(KeyFileError::TooLong { path, size_max });
     }
     Ok(text)
 }

@@ -1,12 +1,9 @@
-//! Signers: the trait that everything which signs goes through, and key pairs in memory and files.
+//! Signers: the trait that everything which signs goes through, and key pairs in memory.
 //!
 //! Private keys never leave this file except as PKCS#8 that wipes itself, and cannot be printed.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::{process, thread};
+use std::path::PathBuf;
+use std::{fmt, io, process, thread};
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -17,9 +14,6 @@ use zeroize::Zeroizing;
 use crate::key::{PublicKey, prehash};
 use crate::kind::KeyKind;
 use crate::signature::{Message, Scheme};
-
-/// Longest private-key file read, in bytes: RSA-4096 takes about 3,300.
-const KEY_FILE_SIZE_MAX: u64 = 16 * 1024;
 
 /// Something that signs: a key pair here, or a key in a device or service elsewhere.
 pub trait Signer: Send + Sync {
@@ -83,10 +77,12 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// The file is longer than any key.
-    #[error("key file {} is longer than {KEY_FILE_SIZE_MAX} bytes", path.display())]
+    #[error("key file {} is longer than {size_max} bytes", path.display())]
     TooLong {
         /// The file.
         path: PathBuf,
+        /// Longest key read, in bytes.
+        size_max: usize,
     },
     /// Not a PEM block `PRIVATE KEY`.
     #[error("wanted an unencrypted PKCS#8 block `PRIVATE KEY`")]
@@ -187,37 +183,6 @@ impl KeyPair {
             return Err(KeyFileError::NotPkcs8Pem);
         }
         Self::from_pkcs8_der(&der)
-    }
-
-    /// Reads a key file written by [`Self::write_new`] or by OpenSSL's `genpkey`.
-    ///
-    /// # Errors
-    /// As [`Self::from_pem`], and when the file cannot be read.
-    pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
-        let mut pem = Zeroizing::new(Vec::new());
-        let mut file = File::open(path).map_err(io)?.take(KEY_FILE_SIZE_MAX + 1);
-        file.read_to_end(&mut pem).map_err(io)?;
-        if pem.len() as u64 > KEY_FILE_SIZE_MAX {
-            return Err(KeyFileError::TooLong { path: path.to_owned() });
-        }
-        Self::from_pem(&pem)
-    }
-
-    /// Writes the key, readable by its owner only, to a file that must not exist yet, and returns
-    /// once it is durable. The caller makes the *directory* durable.
-    ///
-    /// # Errors
-    /// When the file exists or cannot be written.
-    pub fn write_new(&self, path: &Path) -> Result<(), KeyFileError> {
-        let io = |source| KeyFileError::Io { path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(io)?;
-        file.write_all(self.to_pem()?.as_bytes()).map_err(io)?;
-        file.sync_all().map_err(io)
     }
 
     /// Unencrypted PKCS#8 PEM, wiped when dropped.
