@@ -17,8 +17,8 @@ use evidence::cosign::WriteLayerError;
 use evidence::envelope::pae;
 use evidence::{Certificate, Digest, Envelope, Evidence, ParseEvidenceError, UnixTime};
 use verify::{
-    Artifact, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Requirement, TrustRoot,
-    Verdict,
+    Artifact, Case, Demands, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Requirement,
+    TrustRoot, Verdict,
 };
 
 use crate::authority::{Authority, CertifyError};
@@ -334,6 +334,7 @@ impl SigningSession<'_> {
                 // Cosign's hint: the hash of the key.
                 None => SignerMaterial::PublicKeyHint(STANDARD.encode(self.key.public_key().id())),
             },
+            chain: None,
             entries,
             timestamps,
             content,
@@ -394,7 +395,7 @@ impl SigningSession<'_> {
         Ok(match &self.certificate {
             None => {
                 let key = Box::new(self.key.public_key().clone());
-                verify::Authority::Key { name, roots, key }
+                verify::Authority::Key { name, roots, key, demands: Demands::all() }
             }
             Some(certificate) => {
                 let nobody = || SigningError::NotVerified {
@@ -412,7 +413,8 @@ impl SigningSession<'_> {
                     extensions: Vec::new(),
                 };
                 let identities = NonEmpty::new(identity);
-                verify::Authority::Keyless { name, roots, identities }
+                let demands = Demands::all();
+                verify::Authority::Keyless { name, roots, identities, demands }
             }
         })
     }

@@ -1,8 +1,10 @@
 //! Sigstore bundles v0.1, v0.2 and v0.3: one signature with everything needed to verify it.
 //!
-//! Sigstore bundle specification and `sigstore_bundle.proto`. What the versions demand (v0.1 an
-//! inclusion promise, later ones an inclusion proof; no certificate chains from v0.3) is enforced
-//! here, because a bundle without it is not a bundle; whether it *holds* is `verify`'s question.
+//! Sigstore bundle specification and `sigstore_bundle.proto`. What the versions demand of a log entry
+//! (v0.1 an inclusion promise, later ones an inclusion proof) is enforced here, because a bundle
+//! without it is not a bundle; whether it *holds* is `verify`'s question, and so is whether a v0.3
+//! bundle may bring a chain of certificates along, which its specification forbids and Cosign takes on
+//! request.
 
 pub(crate) mod wire;
 
@@ -33,6 +35,9 @@ pub struct Evidence {
     pub format: Format,
     /// Who is said to have signed.
     pub signer: SignerMaterial,
+    /// The authorities above the signer that came along, issuing one first and roots left out, where
+    /// its certificate came in a chain.
+    pub chain: Option<Vec<Certificate>>,
     /// Entries said to record the signature.
     pub entries: Vec<LogEntry>,
     /// RFC 3161 timestamps over the signature, unparsed.
@@ -48,7 +53,7 @@ pub enum Format {
     BundleV0_1,
     /// Bundle v0.2: every log entry carries an inclusion proof.
     BundleV0_2,
-    /// Bundle v0.3: as v0.2, with a single certificate.
+    /// Bundle v0.3: as v0.2, and should hold a single certificate.
     BundleV0_3,
     /// A layer of Cosign's signature tag: a simple signing payload with annotations.
     CosignSignature,
@@ -130,9 +135,6 @@ pub enum ParseBundleError {
         /// The most read.
         max: usize,
     },
-    /// A chain of certificates, which v0.3 does not allow.
-    #[error("a v0.3 bundle holds one certificate, not a chain")]
-    ChainInV0_3,
     /// A root certificate among the signer's certificates: trust comes from the trust root only.
     #[error("the certificate chain contains a root certificate")]
     RootInChain,
@@ -223,6 +225,15 @@ impl Format {
             | Self::CosignAttestation
             | Self::CosignBlob => true,
             Self::BundleV0_2 | Self::BundleV0_3 => false,
+        }
+    }
+
+    /// Whether it is one of those that Cosign wrote before bundles.
+    #[must_use]
+    pub fn is_cosigns(self) -> bool {
+        match self {
+            Self::CosignSignature | Self::CosignAttestation | Self::CosignBlob => true,
+            Self::BundleV0_1 | Self::BundleV0_2 | Self::BundleV0_3 => false,
         }
     }
 

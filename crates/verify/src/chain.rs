@@ -14,6 +14,8 @@ use evidence::{Certificate, UnixTime};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{EndEntityCert, KeyUsage};
 
+use crate::trust_root::NAMED_MAX;
+
 /// Most authorities above a signer (the limit of `rustls-webpki`).
 pub const AUTHORITIES_MAX: usize = 6;
 
@@ -65,6 +67,15 @@ pub enum BadChain {
     /// More than [`AUTHORITIES_MAX`].
     #[error("more than {AUTHORITIES_MAX} authorities above a signer")]
     TooLong,
+    /// More than are read.
+    #[error("more than {NAMED_MAX} certificates")]
+    TooMany,
+    /// An intermediate authority above which none of the roots stands.
+    #[error("intermediate {index} leads to none of the roots")]
+    NoRoot {
+        /// Position among the intermediates, counted from 0.
+        index: usize,
+    },
     /// A certificate that does not parse.
     #[error("certificate {index}")]
     Certificate {
@@ -173,6 +184,11 @@ impl Chain {
             .map(|certificate| CertificateDer::from(certificate.der().to_vec()))
             .collect();
         Ok(Self { certificates, purpose, anchor, intermediates })
+    }
+
+    /// The same chain with others below it, the issuing one first.
+    pub(crate) fn above(&self, below: &[Certificate]) -> Result<Self, BadChain> {
+        Self::verify([below, &self.certificates].concat(), self.purpose)
     }
 
     /// The authority that issues.
@@ -287,7 +303,11 @@ fn check_authority(
     Ok(usage)
 }
 
-fn check_link(index: usize, child: &Certificate, parent: &Certificate) -> Result<(), BadChain> {
+pub(crate) fn check_link(
+    index: usize,
+    child: &Certificate,
+    parent: &Certificate,
+) -> Result<(), BadChain> {
     if child.issuer_name_der() != parent.subject_name_der() {
         return Err(BadChain::WrongIssuer { index });
     }

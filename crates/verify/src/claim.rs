@@ -4,7 +4,7 @@
 //! artifact, content, signature, key, log entry.
 
 use crypto::{Hash, HashAlgorithm, Message, PublicKey, Scheme};
-use evidence::bundle::{Content, Format};
+use evidence::bundle::Content;
 use evidence::cosign::SimpleSigning;
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::rekord::RekordV1;
@@ -17,10 +17,10 @@ use serde_json::value::RawValue;
 
 use crate::check::Check;
 use crate::explain::Trace;
-use crate::logged::VerifiedEntry;
+use crate::logged::{Logged, VerifiedEntry};
 use crate::refusal::Refusal;
-use crate::signer::VerifiedSigner;
-use crate::time::VerifiedTime;
+use crate::signer::{Publication, VerifiedSigner};
+use crate::time::{Observer, VerifiedTime};
 
 /// What evidence is to be about: an artifact, by as many of its digests as are known.
 #[derive(Clone, Debug)]
@@ -68,7 +68,8 @@ impl<'a> Artifact<'a> {
     }
 }
 
-/// This signer said this about **this** artifact: signature, log entry and content agree on it.
+/// This signer said this about **this** artifact: signature, content and every log entry agree on it.
+/// What a policy waived on the way is told by [`VerifiedClaim::waived`].
 ///
 /// Says nothing about whether this signer, or what it says, is wanted.
 #[derive(Clone, Debug)]
@@ -99,7 +100,8 @@ impl VerifiedClaim {
         &self.signer
     }
 
-    /// When it was seen.
+    /// When it was seen; where nobody saw it and the policy waives that, now, at which its
+    /// certificate was judged.
     #[must_use]
     pub fn times(&self) -> &[VerifiedTime] {
         &self.times
@@ -109,10 +111,26 @@ impl VerifiedClaim {
     /// signature can be stamped again at any time, but none was seen before it was made.
     #[must_use]
     pub fn seen(&self) -> Option<UnixTime> {
-        self.times.iter().map(VerifiedTime::time).min()
+        self.times.iter().filter_map(VerifiedTime::observed).min()
     }
 
-    /// Where it is logged.
+    /// The checks that the policy waives and that nothing made good for.
+    #[must_use]
+    pub fn waived(&self) -> Vec<Check> {
+        let mut waived = Vec::new();
+        if self.entries.is_empty() {
+            waived.push(Check::LogInclusion);
+        }
+        if self.times.iter().any(|time| *time.observer() == Observer::Now) {
+            waived.push(Check::Time);
+        }
+        if self.signer.publication() == Some(Publication::Waived) {
+            waived.push(Check::CertificateTransparency);
+        }
+        waived
+    }
+
+    /// Where it is logged; nowhere only where the policy waives that.
     #[must_use]
     pub fn entries(&self) -> &[VerifiedEntry] {
         &self.entries
@@ -153,7 +171,7 @@ impl VerifiedClaim {
 pub fn verify(
     evidence: &Evidence,
     signer: VerifiedSigner,
-    entries: NonEmpty<VerifiedEntry>,
+    logged: Logged,
     times: Vec<VerifiedTime>,
     artifact: &Artifact<'_>,
     trace: &mut Trace,
@@ -162,13 +180,16 @@ pub fn verify(
     if let Content::Message { digest: Some(stated), .. } = &evidence.content {
         check_stated_digest(stated, artifact)?;
     }
-    for (index, entry) in entries.iter().enumerate() {
+    for (index, entry) in logged.entries() {
         bind_entry(index, entry, evidence, &signer, artifact)?;
     }
-    trace.passed(Check::LogBinding, || {
-        let wanted = "entries about this signature and this signer".to_owned();
-        (wanted, format!("{} of {}", entries.len(), entries.len()))
-    });
+    let entries: Vec<_> = logged.entries().map(|(_, entry)| entry.clone()).collect();
+    if !entries.is_empty() {
+        trace.passed(Check::LogBinding, || {
+            let wanted = "entries about this signature and this signer".to_owned();
+            (wanted, format!("{} of {}", entries.len(), evidence.entries.len()))
+        });
+    }
     let schemes = schemes(signer.key(), evidence, &entries);
     let (said, annotations) = match &evidence.content {
         Content::Message { signature, .. } => {
@@ -217,12 +238,12 @@ pub fn verify(
         (artifact.digest().to_string(), "what was signed is about it".to_owned())
     });
     let digest = *artifact.digest();
-    Ok(VerifiedClaim { signer, times, entries: entries.into(), digest, said, annotations })
+    Ok(VerifiedClaim { signer, times, entries, digest, said, annotations })
 }
 
 /// The schemes with which this key may have signed: what a v2 entry states about this signature,
 /// else what the key and a v1 entry's digest imply.
-fn schemes(key: &PublicKey, evidence: &Evidence, entries: &NonEmpty<VerifiedEntry>) -> Vec<Scheme> {
+fn schemes(key: &PublicKey, evidence: &Evidence, entries: &[VerifiedEntry]) -> Vec<Scheme> {
     let kind = key.kind();
     let signature = evidence.signature();
     let stated = entries.iter().find_map(|entry| match entry.body() {
@@ -241,9 +262,9 @@ fn schemes(key: &PublicKey, evidence: &Evidence, entries: &NonEmpty<VerifiedEntr
         // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
         // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
         Scheme::Ed25519 | Scheme::Ed25519ph => vec![Scheme::Ed25519ph, Scheme::Ed25519],
-        // Cosign before bundles signed envelopes with SHA-256 whatever the key, and entries about
-        // envelopes do not tell.
-        scheme if stated.is_none() && evidence.format == Format::CosignAttestation => {
+        // Cosign before bundles signed with SHA-256 whatever the key; entries about envelopes do not
+        // tell, and without an entry nothing does.
+        scheme if stated.is_none() && evidence.format.is_cosigns() => {
             vec![scheme, Scheme::for_key_and_hash(kind, HashAlgorithm::Sha256)]
         }
         scheme => vec![scheme],

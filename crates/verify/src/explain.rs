@@ -18,6 +18,8 @@ pub enum Outcome {
     Failed,
     /// It proved nothing, and nothing depended on it.
     Skipped,
+    /// It proved nothing, and the policy does without it.
+    Waived,
 }
 
 /// One check of one piece of evidence.
@@ -76,6 +78,10 @@ impl Trace {
 
     pub(crate) fn skipped(&mut self, check: Check, texts: impl FnOnce() -> (String, String)) {
         self.push(check, Outcome::Skipped, texts);
+    }
+
+    pub(crate) fn waived(&mut self, check: Check, texts: impl FnOnce() -> (String, String)) {
+        self.push(check, Outcome::Waived, texts);
     }
 
     pub(crate) fn failed(&mut self, refusal: &Refusal) {

@@ -10,6 +10,7 @@
 pub mod chain;
 mod check;
 pub mod claim;
+pub mod demands;
 pub mod explain;
 mod judge;
 pub mod logged;
@@ -26,8 +27,9 @@ pub mod wanted;
 
 pub use check::Check;
 pub use claim::{Artifact, Said, VerifiedClaim};
+pub use demands::{CertificateTransparency, Demands, Intermediates, Logging, TimeSource};
 pub use explain::{Explanation, Trace};
-pub use logged::VerifiedEntry;
+pub use logged::{Logged, VerifiedEntry};
 pub use nonempty::NonEmpty;
 pub use policy::{Authority, Case, IdentityPattern, Pattern, Piece, Policy, Requirement};
 pub use predicate::{Objection, Predicate, Question};

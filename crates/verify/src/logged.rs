@@ -11,9 +11,10 @@ use evidence::{Checkpoint, Evidence, LogEntry, SignedNote, UnixTime};
 use nonempty::NonEmpty;
 
 use crate::check::Check;
+use crate::demands::Logging;
 use crate::explain::Trace;
 use crate::refusal::{Observers, Refusal};
-use crate::threshold::check_threshold;
+use crate::threshold::{check_none, check_threshold};
 use crate::trust_root::{Log, TrustRoot, Window};
 
 /// A leaf proven under a checkpoint signed by a log of the trust root, or promised by that log
@@ -82,27 +83,65 @@ impl VerifiedEntry {
     }
 }
 
+/// What the logs of the trust root say of a piece of evidence.
+#[derive(Clone, Debug)]
+pub enum Logged {
+    /// They hold it: every entry of theirs, proven, with its position among the evidence's entries.
+    Proven(NonEmpty<(usize, VerifiedEntry)>),
+    /// Nothing, which the policy waives.
+    Waived,
+}
+
+impl Logged {
+    /// The proven entries, each with its position among the evidence's.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, &VerifiedEntry)> {
+        let proven = match self {
+            Self::Proven(entries) => Some(entries.iter()),
+            Self::Waived => None,
+        };
+        proven.into_iter().flatten().map(|(index, entry)| (*index, entry))
+    }
+}
+
 /// Proves every entry of the evidence. All must hold: an entry that does not is a contradiction,
-/// never something to pass over.
+/// never something to pass over; but one of a log that the trust root does not hold says nothing at
+/// all, which is in order where logging is waived.
 ///
 /// # Errors
-/// When there is no entry, one of them does not hold, or they are of fewer logs than the trust root
-/// demands.
+/// When there is no entry and logging is required, one of them does not hold, or they are of fewer
+/// logs than the trust root demands.
 pub fn verify(
     evidence: &Evidence,
     roots: &TrustRoot,
+    logging: Logging,
     trace: &mut Trace,
-) -> Result<NonEmpty<VerifiedEntry>, Refusal> {
-    let entries = evidence
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| verify_entry(index, entry, evidence.format, roots, trace))
-        .collect::<Result<Vec<_>, _>>()?;
-    let entries = NonEmpty::from_vec(entries).ok_or(Refusal::NotLogged)?;
-    let keys = entries.iter().map(VerifiedEntry::log_key);
-    check_threshold(Observers::Logs, roots.thresholds.logs, keys)?;
-    Ok(entries)
+) -> Result<Logged, Refusal> {
+    let mut proven = Vec::new();
+    for (index, entry) in evidence.entries.iter().enumerate() {
+        match verify_entry(index, entry, evidence.format, roots, trace) {
+            Ok(entry) => proven.push((index, entry)),
+            Err(unknown @ Refusal::UnknownLog { .. }) if logging == Logging::Waived => {
+                trace.skipped(Check::LogInclusion, || unknown.wanted_and_found());
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    match (NonEmpty::from_vec(proven), logging) {
+        (Some(proven), _) => {
+            let keys = proven.iter().map(|(_, entry)| entry.log_key());
+            check_threshold(Observers::Logs, roots.thresholds.logs, keys)?;
+            Ok(Logged::Proven(proven))
+        }
+        (None, Logging::Required) => Err(Refusal::NotLogged),
+        (None, Logging::Waived) => {
+            check_none(Observers::Logs, roots.thresholds.logs)?;
+            trace.waived(Check::LogInclusion, || {
+                let found = "in no log that is known, which is waived";
+                (Check::LogInclusion.wanted().to_owned(), found.to_owned())
+            });
+            Ok(Logged::Waived)
+        }
+    }
 }
 
 fn verify_entry(

@@ -13,6 +13,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::check::Check;
 use crate::claim::{self, Artifact, VerifiedClaim};
+use crate::demands::Demands;
 use crate::explain::{Explanation, Trace};
 use crate::refusal::Refusal;
 use crate::rule::{Rule, Which};
@@ -51,7 +52,7 @@ pub struct Requirement {
 /// Who can meet a requirement, each with its own trust root.
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// A signer certified by an authority of the trust root, logged, at a trusted time.
+    /// A signer certified by an authority of the trust root.
     Keyless {
         /// What it is called.
         name: String,
@@ -59,8 +60,10 @@ pub enum Authority {
         roots: Arc<TrustRoot>,
         /// The signers wanted, any of which suffices.
         identities: NonEmpty<IdentityPattern>,
+        /// What else must be shown.
+        demands: Demands,
     },
-    /// The holder of a key, logged.
+    /// The holder of a key.
     Key {
         /// What it is called.
         name: String,
@@ -68,6 +71,8 @@ pub enum Authority {
         roots: Arc<TrustRoot>,
         /// The key.
         key: Box<PublicKey>,
+        /// What else must be shown.
+        demands: Demands,
     },
     /// Admits without evidence.
     StaticPass {
@@ -292,12 +297,16 @@ impl Authority {
     pub(crate) fn is_signed_by(&self, evidence: &Evidence, now: UnixTime) -> bool {
         let quiet = &mut Trace::silent();
         match self {
-            Self::Keyless { roots, identities, .. } => logged::verify(evidence, roots, quiet)
-                .and_then(|entries| time::observe(evidence, &entries, roots, now, quiet))
-                .and_then(|times| signer::verify(evidence, &times, roots, quiet))
-                .and_then(|signer| check_identity(&signer, identities, quiet))
-                .is_ok(),
-            Self::Key { key, .. } => signer::pin(evidence, key, quiet).is_ok(),
+            Self::Keyless { roots, identities, demands, .. } => {
+                logged::verify(evidence, roots, demands.logging, quiet)
+                    .and_then(|logged| {
+                        time::observe(evidence, &logged, roots, *demands, now, quiet)
+                    })
+                    .and_then(|times| signer::verify(evidence, &times, roots, *demands, quiet))
+                    .and_then(|signer| check_identity(&signer, identities, quiet))
+                    .is_ok()
+            }
+            Self::Key { key, demands, .. } => signer::pin(evidence, key, *demands, quiet).is_ok(),
             Self::StaticPass { .. } | Self::StaticFail { .. } | Self::DenyList { .. } => false,
         }
     }
@@ -311,20 +320,19 @@ impl Authority {
         trace: &mut Trace,
     ) -> Result<VerifiedClaim, Refusal> {
         match self {
-            Self::Keyless { roots, identities, .. } => {
-                let entries = logged::verify(evidence, roots, trace)?;
-                let times = time::observe(evidence, &entries, roots, now, trace)?;
-                let signer = signer::verify(evidence, &times, roots, trace)?;
-                let claim =
-                    claim::verify(evidence, signer, entries, times.into(), artifact, trace)?;
+            Self::Keyless { roots, identities, demands, .. } => {
+                let logged = logged::verify(evidence, roots, demands.logging, trace)?;
+                let times = time::observe(evidence, &logged, roots, *demands, now, trace)?;
+                let signer = signer::verify(evidence, &times, roots, *demands, trace)?;
+                let claim = claim::verify(evidence, signer, logged, times.into(), artifact, trace)?;
                 check_identity(claim.signer(), identities, trace)?;
                 Ok(claim)
             }
-            Self::Key { roots, key, .. } => {
-                let entries = logged::verify(evidence, roots, trace)?;
-                let times = time::observe_any(evidence, &entries, roots, now, trace)?;
-                let signer = signer::pin(evidence, key, trace)?;
-                claim::verify(evidence, signer, entries, times, artifact, trace)
+            Self::Key { roots, key, demands, .. } => {
+                let logged = logged::verify(evidence, roots, demands.logging, trace)?;
+                let times = time::observe_any(evidence, &logged, roots, *demands, now, trace)?;
+                let signer = signer::pin(evidence, key, *demands, trace)?;
+                claim::verify(evidence, signer, logged, times, artifact, trace)
             }
             Self::StaticPass { .. } | Self::StaticFail { .. } | Self::DenyList { .. } => {
                 Err(Refusal::NoEvidence)

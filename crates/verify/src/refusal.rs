@@ -208,6 +208,9 @@ pub enum Refusal {
     /// No trusted time at all.
     #[error("nothing trusted says when the signature was made")]
     NoTrustedTime,
+    /// No timestamp, where the policy wants one of a timestamp authority.
+    #[error("no trusted timestamp authority says when the signature was made")]
+    NoSignedTimestamp,
     /// A time that has not come yet.
     #[error("a trusted time lies in the future")]
     TimeInFuture {
@@ -223,6 +226,9 @@ pub enum Refusal {
     /// A certificate where a bare key was wanted and the key in it is another.
     #[error("it was signed with another key")]
     WrongKey,
+    /// A chain of certificates in a bundle that may hold one alone.
+    #[error("a v0.3 bundle holds one certificate, not a chain")]
+    ChainNotAllowed,
     /// A certificate of an authority that is not trusted.
     #[error("the certificate is from an authority that the trust root does not hold")]
     UnknownAuthority,
@@ -449,9 +455,11 @@ impl Refusal {
             | Self::TimestampAlgorithm { .. }
             | Self::BadTimestampSignature { .. }
             | Self::TimestampChain { .. }
-            | Self::TimestampAuthorityNotValid { .. } => Check::Timestamp,
+            | Self::TimestampAuthorityNotValid { .. }
+            | Self::NoSignedTimestamp => Check::Timestamp,
             Self::NoTrustedTime | Self::TimeInFuture { .. } => Check::Time,
             Self::NoCertificate
+            | Self::ChainNotAllowed
             | Self::UnknownAuthority
             | Self::BadCertificate(_)
             | Self::NotValidAtTime { .. }
@@ -572,15 +580,27 @@ impl Refusal {
             ),
             Self::UnknownLog { .. }
             | Self::UnknownAuthority
-            | Self::UnknownTimestampAuthority { .. }
-            | Self::NoCertificateTimestamp { .. } => Some(
+            | Self::UnknownTimestampAuthority { .. } => Some(
                 "if it was signed with a private instance, give its trust root with --trusted-root \
                  or --trust-config",
+            ),
+            Self::NoCertificateTimestamp { .. } => Some(
+                "if it was signed with a private instance, give its trust root with --trusted-root \
+                 or --trust-config; if that has no CT log, --insecure-ignore-sct does without",
+            ),
+            Self::NotLogged => Some(
+                "sign it again in a log; if it was left out on purpose, --insecure-ignore-tlog does \
+                 without",
+            ),
+            Self::NoSignedTimestamp => Some(
+                "sign again with a timestamp authority; without --use-signed-timestamps the time \
+                 that a log promises suffices",
             ),
             Self::WrongArtifact { .. } => {
                 Some("check that this is the artifact that was signed, unchanged")
             }
             Self::NoCertificate => Some("give the public key with --key"),
+            Self::ChainNotAllowed => Some("--allow-certificate-chain takes it all the same"),
             Self::WrongKey => Some("check that --key is the signer's public key"),
             Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
                 Some("give the artifact itself, not only its digest")

@@ -3,22 +3,26 @@
 //! RFC 5280 §6 (chains), RFC 6962 §3.2 and §3.3 (certificate timestamps), Fulcio's certificate
 //! specification.
 
+use std::borrow::Cow;
+
 use crypto::{Message, PublicKey, Scheme};
-use evidence::bundle::SignerMaterial;
+use evidence::bundle::{Format, SignerMaterial};
 use evidence::certificate::sct::SCT_LIST;
 use evidence::certificate::{FulcioExtensions, SignedCertificateTimestamp};
 use evidence::{Certificate, Evidence};
 use nonempty::NonEmpty;
 
+use crate::chain::BadChain;
 use crate::check::Check;
+use crate::demands::{CertificateTransparency, Demands, Intermediates};
 use crate::explain::Trace;
 use crate::refusal::{Observers, Refusal};
-use crate::threshold::check_threshold;
+use crate::threshold::{check_none, check_threshold};
 use crate::time::{CLOCK_SKEW_MAX_S, VerifiedTime, window_of};
 use crate::trust_root::{CertificateAuthority, Log, TrustRoot};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
-/// a trusted CT log to publish it; or the holder of a key that the operator pinned.
+/// a trusted CT log to publish it unless the policy waives that; or the holder of a key that the operator pinned.
 ///
 /// Says nothing about whether we *want* this signer, nor yet that it signed anything.
 #[derive(Clone, Debug)]
@@ -26,8 +30,22 @@ pub struct VerifiedSigner(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Certified { certificate: Box<Certificate>, issuer: String, subject: String },
+    Certified {
+        certificate: Box<Certificate>,
+        issuer: String,
+        subject: String,
+        publication: Publication,
+    },
     Pinned(PublicKey),
+}
+
+/// What is known of a certificate's publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publication {
+    /// As many trusted CT logs as are demanded promised it.
+    Promised,
+    /// Nothing, which the policy waives.
+    Waived,
 }
 
 impl VerifiedSigner {
@@ -64,6 +82,14 @@ impl VerifiedSigner {
         self.certificate().map(Certificate::fulcio)
     }
 
+    /// What is known of its certificate's publication; `None` for a pinned key.
+    pub(crate) fn publication(&self) -> Option<Publication> {
+        match &self.0 {
+            Kind::Certified { publication, .. } => Some(*publication),
+            Kind::Pinned(_) => None,
+        }
+    }
+
     /// The key that must have made the signature.
     #[must_use]
     pub fn key(&self) -> &PublicKey {
@@ -78,32 +104,41 @@ impl VerifiedSigner {
 ///
 /// # Errors
 /// When there is no certificate, no trusted authority issued it, it or an authority was not valid
-/// at one of the times, no trusted CT log promised it, or it does not name one signer.
+/// at one of the times, no trusted CT log promised it and that is required, or it does not name one
+/// signer.
 pub fn verify(
     evidence: &Evidence,
     times: &NonEmpty<VerifiedTime>,
     roots: &TrustRoot,
+    demands: Demands,
     trace: &mut Trace,
 ) -> Result<VerifiedSigner, Refusal> {
     let SignerMaterial::Certificate(certificate) = &evidence.signer else {
         return Err(Refusal::NoCertificate);
     };
+    let brought = intermediates(evidence, demands.intermediates)?;
     // Several generations of one authority may share a name; one of them has to hold.
     let mut refusal = Refusal::UnknownAuthority;
-    let named = roots.authorities.iter().filter(|authority| {
-        authority.chain.issuing().subject_name_der() == certificate.issuer_name_der()
-    });
-    for authority in named {
-        match verify_under(certificate, times, authority) {
-            Ok(()) => {
+    for authority in authorities_of(certificate, brought, roots) {
+        let verified = authority
+            .map_err(Refusal::BadCertificate)
+            .and_then(|authority| verify_under(certificate, times, &authority).map(|()| authority));
+        match verified {
+            Ok(authority) => {
                 trace.passed(Check::Certificate, || {
+                    let through = match authority {
+                        Cow::Borrowed(_) => "",
+                        Cow::Owned(_) => ", through authorities that came along",
+                    };
                     (
                         format!("a certificate of {}", authority.uri),
-                        format!("valid {}", window_of(certificate)),
+                        format!("valid {}{through}", window_of(certificate)),
                     )
                 });
-                verify_certificate_timestamps(certificate, times, authority, roots, trace)?;
-                return identify(certificate);
+                let demand = demands.transparency;
+                let publication =
+                    verify_publication(certificate, times, &authority, roots, demand, trace)?;
+                return identify(certificate, publication);
             }
             Err(why) => refusal = why,
         }
@@ -115,12 +150,15 @@ pub fn verify(
 /// be the pinned one.
 ///
 /// # Errors
-/// When the evidence carries a certificate for another key.
+/// When the evidence carries a certificate for another key, or a chain of certificates where none is
+/// taken.
 pub fn pin(
     evidence: &Evidence,
     key: &PublicKey,
+    demands: Demands,
     trace: &mut Trace,
 ) -> Result<VerifiedSigner, Refusal> {
+    intermediates(evidence, demands.intermediates)?;
     if let SignerMaterial::Certificate(certificate) = &evidence.signer
         && certificate.public_key() != key
     {
@@ -128,6 +166,38 @@ pub fn pin(
     }
     trace.passed(Check::Key, || ("the pinned key".to_owned(), key.to_string()));
     Ok(VerifiedSigner(Kind::Pinned(key.clone())))
+}
+
+/// The authorities that came along with the evidence and may be used.
+fn intermediates(evidence: &Evidence, demand: Intermediates) -> Result<&[Certificate], Refusal> {
+    match (demand, &evidence.chain) {
+        (Intermediates::BroughtAlong, Some(chain)) => Ok(chain),
+        (Intermediates::OfTrustRoot, Some(_)) if evidence.format == Format::BundleV0_3 => {
+            Err(Refusal::ChainNotAllowed)
+        }
+        (Intermediates::BroughtAlong | Intermediates::OfTrustRoot, _) => Ok(&[]),
+    }
+}
+
+/// The authorities of the trust root that may have issued the certificate: in its issuer's name; or
+/// else with others below them that came along, which were proven to hold together.
+fn authorities_of<'a>(
+    certificate: &'a Certificate,
+    brought: &'a [Certificate],
+    roots: &'a TrustRoot,
+) -> impl Iterator<Item = Result<Cow<'a, CertificateAuthority>, BadChain>> {
+    let issuing = |child: &'a Certificate| {
+        roots.authorities.iter().filter(move |authority| {
+            authority.chain.issuing().subject_name_der() == child.issuer_name_der()
+        })
+    };
+    let issued_by = |first: &Certificate| first.subject_name_der() == certificate.issuer_name_der();
+    let brought = if brought.first().is_some_and(issued_by) { brought } else { &[] };
+    let through = brought.iter().enumerate().flat_map(move |(position, top)| {
+        let below = &brought[..=position];
+        issuing(top).map(move |authority| authority.above(below).map(Cow::Owned))
+    });
+    issuing(certificate).map(|authority| Ok(Cow::Borrowed(authority))).chain(through)
 }
 
 fn verify_under(
@@ -154,22 +224,56 @@ fn verify_under(
     authority.chain.verify_leaf(certificate, first).map_err(Refusal::BadCertificate)
 }
 
-fn verify_certificate_timestamps(
+fn verify_publication(
     certificate: &Certificate,
     times: &NonEmpty<VerifiedTime>,
     authority: &CertificateAuthority,
     roots: &TrustRoot,
+    demand: CertificateTransparency,
     trace: &mut Trace,
-) -> Result<(), Refusal> {
+) -> Result<Publication, Refusal> {
     let timestamps = certificate.certificate_timestamps()?;
+    let wanted = || Check::CertificateTransparency.wanted().to_owned();
+    let logs = promising_logs(certificate, &timestamps, times, authority, roots)?;
+    if logs.is_empty() {
+        return match demand {
+            CertificateTransparency::Required => {
+                Err(Refusal::NoCertificateTimestamp { found: timestamps.len() })
+            }
+            CertificateTransparency::Waived => {
+                check_none(Observers::CertificateLogs, roots.thresholds.certificate_logs)?;
+                trace.waived(Check::CertificateTransparency, || {
+                    (wanted(), format!("0 of {}, which is waived", timestamps.len()))
+                });
+                Ok(Publication::Waived)
+            }
+        };
+    }
+    let keys = logs.iter().map(|log| log.key.spki_der());
+    check_threshold(Observers::CertificateLogs, roots.thresholds.certificate_logs, keys)?;
+    trace.passed(Check::CertificateTransparency, || {
+        (wanted(), format!("{} of {}", logs.len(), timestamps.len()))
+    });
+    Ok(Publication::Promised)
+}
+
+/// The trusted logs that promised the certificate, one for each promise. A promise in the name of
+/// such a log that is not its own is refused.
+fn promising_logs<'r>(
+    certificate: &Certificate,
+    timestamps: &[SignedCertificateTimestamp],
+    times: &NonEmpty<VerifiedTime>,
+    authority: &CertificateAuthority,
+    roots: &'r TrustRoot,
+) -> Result<Vec<&'r Log>, Refusal> {
     if timestamps.is_empty() {
-        return Err(Refusal::NoCertificateTimestamp { found: 0 });
+        return Ok(Vec::new());
     }
     let tbs = certificate.tbs_without(SCT_LIST).map_err(|_| Refusal::BadCertificateTimestamp)?;
     let issuer_key_hash = authority.chain.issuing().public_key().id();
     let mut proven = Vec::new();
     let used = times.iter().map(VerifiedTime::time).max().unwrap_or(certificate.not_before());
-    for timestamp in &timestamps {
+    for timestamp in timestamps {
         // RFC 6962 §5.2: none from the future; a certificate is logged before it is used.
         if timestamp.time > used.plus_seconds(CLOCK_SKEW_MAX_S) {
             return Err(Refusal::CertificateTimestampInFuture { time: timestamp.time, used });
@@ -177,16 +281,7 @@ fn verify_certificate_timestamps(
         // A log that is not known proves nothing; one that is known must have signed.
         proven.extend(verify_certificate_timestamp(timestamp, &issuer_key_hash, &tbs, roots)?);
     }
-    if proven.is_empty() {
-        return Err(Refusal::NoCertificateTimestamp { found: timestamps.len() });
-    }
-    let keys = proven.iter().map(|log| log.key.spki_der());
-    check_threshold(Observers::CertificateLogs, roots.thresholds.certificate_logs, keys)?;
-    trace.passed(Check::CertificateTransparency, || {
-        let found = format!("{} of {}", proven.len(), timestamps.len());
-        ("the promise of a trusted CT log".to_owned(), found)
-    });
-    Ok(())
+    Ok(proven)
 }
 
 /// The trusted log that made the promise; `None` if the log is not known.
@@ -213,7 +308,10 @@ fn verify_certificate_timestamp<'r>(
     refusal.map_or(Ok(None), Err)
 }
 
-fn identify(certificate: &Certificate) -> Result<VerifiedSigner, Refusal> {
+fn identify(
+    certificate: &Certificate,
+    publication: Publication,
+) -> Result<VerifiedSigner, Refusal> {
     let names = certificate.names();
     let [name] = names else { return Err(Refusal::AmbiguousName { found: names.len() }) };
     // A name or an issuer of no letters names nobody, and would match careless patterns.
@@ -222,5 +320,5 @@ fn identify(certificate: &Certificate) -> Result<VerifiedSigner, Refusal> {
     let issuer = certificate.fulcio().issuer().filter(|issuer| !issuer.is_empty());
     let issuer = issuer.ok_or(Refusal::NoIssuer)?.to_owned();
     let certificate = Box::new(certificate.clone());
-    Ok(VerifiedSigner(Kind::Certified { certificate, issuer, subject }))
+    Ok(VerifiedSigner(Kind::Certified { certificate, issuer, subject, publication }))
 }

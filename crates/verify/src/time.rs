@@ -1,9 +1,8 @@
 //! When: moments at which a trusted observer saw the signature.
 //!
 //! A log's promise (Rekor v1) or an RFC 3161 timestamp over the signature (RFC 3161 §2.4.2,
-//! RFC 5652 §5.4, RFC 5816). A time that nobody signed is no time.
-
-use std::num::NonZeroU8;
+//! RFC 5652 §5.4, RFC 5816). A time that nobody signed is no time; only where a policy waives logging
+//! is a signature that nobody saw judged as of now.
 
 use crypto::{Hash, Message};
 use evidence::timestamp::{SignerId, Timestamp};
@@ -12,17 +11,19 @@ use nonempty::NonEmpty;
 
 use crate::chain::{self, BadChain, Criticality};
 use crate::check::Check;
+use crate::demands::{Demands, Logging, TimeSource};
 use crate::explain::Trace;
-use crate::logged::VerifiedEntry;
+use crate::logged::{Logged, VerifiedEntry};
 use crate::refusal::{Observers, Refusal};
-use crate::threshold::check_threshold;
+use crate::threshold::{check_none, check_threshold};
 use crate::trust_root::{TimestampAuthority, TrustRoot, Window};
 
 /// How far a trusted clock may be ahead of this machine's, in seconds: machines without good time
 /// must be able to verify what they have just signed.
 pub const CLOCK_SKEW_MAX_S: i64 = 60;
 
-/// When a trusted observer saw the signature, not in the future.
+/// When a trusted observer saw the signature, not in the future; or, where the policy waives logging
+/// and nobody saw it, the moment at which it is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedTime {
     time: UnixTime,
@@ -38,6 +39,9 @@ pub enum Observer {
     Log,
     /// A timestamp authority, by its URL in the trust root.
     TimestampAuthority(String),
+    /// Nobody: it is the time now, at which the certificate is judged for want of any other. Says
+    /// nothing about when the signature was made.
+    Now,
 }
 
 impl VerifiedTime {
@@ -52,6 +56,14 @@ impl VerifiedTime {
     pub fn observer(&self) -> &Observer {
         &self.observer
     }
+
+    /// The moment, if somebody observed it.
+    pub(crate) fn observed(&self) -> Option<UnixTime> {
+        match self.observer {
+            Observer::Log | Observer::TimestampAuthority(_) => Some(self.time),
+            Observer::Now => None,
+        }
+    }
 }
 
 /// Gathers every trusted time of the evidence.
@@ -59,20 +71,36 @@ impl VerifiedTime {
 /// Timestamps of unknown authorities are passed over, for they prove nothing either way; a
 /// timestamp that claims a trusted authority and does not hold is refused.
 ///
+/// Where logging is waived and nothing tells, it is now.
+///
 /// # Errors
-/// When there is no trusted time, one lies in the future or outside a log key's validity, a
-/// timestamp contradicts itself, or there are fewer than the trust root demands.
+/// When there is no trusted time, or no signed one and that is demanded; one lies in the future or
+/// outside a log key's validity, a timestamp contradicts itself, or there are fewer than the trust
+/// root demands.
 pub fn observe(
     evidence: &Evidence,
-    entries: &NonEmpty<VerifiedEntry>,
+    logged: &Logged,
     roots: &TrustRoot,
+    demands: Demands,
     now: UnixTime,
     trace: &mut Trace,
 ) -> Result<NonEmpty<VerifiedTime>, Refusal> {
-    let (times, passed_over) = gather(evidence, entries, roots, trace)?;
-    let times = NonEmpty::from_vec(times).ok_or(passed_over.unwrap_or(Refusal::NoTrustedTime))?;
-    check_times(&times, entries, roots, now, trace)?;
-    Ok(times)
+    let Gathered { times, passed_over } = gather(evidence, logged, roots, demands.time, trace)?;
+    match (NonEmpty::from_vec(times), demands.logging) {
+        (Some(times), _) => {
+            check_times(&times, logged, roots, now, trace)?;
+            Ok(times)
+        }
+        (None, Logging::Required) => Err(passed_over.unwrap_or(Refusal::NoTrustedTime)),
+        (None, Logging::Waived) => {
+            check_unseen(logged, roots, now)?;
+            trace.waived(Check::Time, || {
+                let found = format!("none, which is waived; judged as of now, {now}");
+                (Check::Time.wanted().to_owned(), found)
+            });
+            Ok(NonEmpty::new(VerifiedTime { time: now, observer: Observer::Now, key: Vec::new() }))
+        }
+    }
 }
 
 /// As [`observe`], where no time at all is in order: for a pinned key, which has no validity of
@@ -80,32 +108,25 @@ pub fn observe(
 /// any, the keys of the logs must be trusted now.
 ///
 /// # Errors
-/// When one lies in the future or outside a log key's validity, a log's key is not trusted now and
-/// there is none, a timestamp contradicts itself, or
+/// When there is no signed time and that is demanded, one lies in the future or outside a log key's
+/// validity, a log's key is not trusted now and there is none, a timestamp contradicts itself, or
 /// there are fewer than the trust root demands.
 pub fn observe_any(
     evidence: &Evidence,
-    entries: &NonEmpty<VerifiedEntry>,
+    logged: &Logged,
     roots: &TrustRoot,
+    demands: Demands,
     now: UnixTime,
     trace: &mut Trace,
 ) -> Result<Vec<VerifiedTime>, Refusal> {
-    let (times, _) = gather(evidence, entries, roots, trace)?;
+    let Gathered { times, .. } = gather(evidence, logged, roots, demands.time, trace)?;
     match NonEmpty::from_vec(times) {
         Some(times) => {
-            check_times(&times, entries, roots, now, trace)?;
+            check_times(&times, logged, roots, now, trace)?;
             Ok(times.into())
         }
         None => {
-            let wanted = roots.thresholds.times;
-            if wanted > NonZeroU8::MIN {
-                let observers = Observers::Times;
-                return Err(Refusal::TooFewObservers { observers, wanted, found: 0 });
-            }
-            // Nobody says when, so it may be now: a log that is retired proves nothing any more.
-            for (index, entry) in entries.iter().enumerate() {
-                check_log_key(index, entry, now)?;
-            }
+            check_unseen(logged, roots, now)?;
             trace.skipped(Check::Time, || {
                 ("a trusted time".to_owned(), "none, which a pinned key does not need".to_owned())
             });
@@ -114,18 +135,33 @@ pub fn observe_any(
     }
 }
 
+/// What has to hold where nobody says when.
+fn check_unseen(logged: &Logged, roots: &TrustRoot, now: UnixTime) -> Result<(), Refusal> {
+    check_none(Observers::Times, roots.thresholds.times)?;
+    // It may be now: a log that is retired proves nothing any more.
+    logged.entries().try_for_each(|(index, entry)| check_log_key(index, entry, now))
+}
+
 fn check_log_key(index: usize, entry: &VerifiedEntry, time: UnixTime) -> Result<(), Refusal> {
     entry.check_log_key_at(time).map_err(|window| Refusal::LogKeyNotValid { index, time, window })
 }
 
-/// The times, and why a timestamp was passed over, if one was.
+/// The times that observers tell.
+struct Gathered {
+    times: Vec<VerifiedTime>,
+    /// Why a timestamp was passed over, if one was.
+    passed_over: Option<Refusal>,
+}
+
+/// Gathers the times, one of a timestamp authority among them where that is demanded.
 fn gather(
     evidence: &Evidence,
-    entries: &NonEmpty<VerifiedEntry>,
+    logged: &Logged,
     roots: &TrustRoot,
+    demand: TimeSource,
     trace: &mut Trace,
-) -> Result<(Vec<VerifiedTime>, Option<Refusal>), Refusal> {
-    let promised = entries.iter().filter_map(|entry| {
+) -> Result<Gathered, Refusal> {
+    let promised = logged.entries().filter_map(|(_, entry)| {
         let key = entry.log_key().to_vec();
         Some(VerifiedTime { time: entry.promised_time()?, observer: Observer::Log, key })
     });
@@ -146,12 +182,18 @@ fn gather(
             Err(refusal) => return Err(refusal),
         }
     }
-    Ok((times, passed_over))
+    let signed = |time: &VerifiedTime| matches!(time.observer, Observer::TimestampAuthority(_));
+    match demand {
+        TimeSource::SignedTimestamp if !times.iter().any(signed) => {
+            Err(passed_over.unwrap_or(Refusal::NoSignedTimestamp))
+        }
+        TimeSource::SignedTimestamp | TimeSource::AnyTrusted => Ok(Gathered { times, passed_over }),
+    }
 }
 
 fn check_times(
     times: &NonEmpty<VerifiedTime>,
-    entries: &NonEmpty<VerifiedEntry>,
+    logged: &Logged,
     roots: &TrustRoot,
     now: UnixTime,
     trace: &mut Trace,
@@ -161,7 +203,7 @@ fn check_times(
             return Err(Refusal::TimeInFuture { time: *time, now });
         }
         // A log that promises no time was asked at about the time of the timestamp.
-        for (index, entry) in entries.iter().enumerate() {
+        for (index, entry) in logged.entries() {
             if entry.promised_time().is_none() {
                 check_log_key(index, entry, *time)?;
             }

@@ -4,6 +4,7 @@
 //! that a verification spends its time on what differs from one signature to the next. A key
 //! without a first moment of validity is refused, never taken as always valid.
 
+mod named;
 mod wire;
 
 use std::num::NonZeroU8;
@@ -13,6 +14,8 @@ use evidence::key_details::KeyDetailsError;
 use evidence::{Certificate, UnixTime};
 
 use crate::chain::{BadChain, Chain, Criticality, Purpose};
+
+pub use named::NAMED_MAX;
 
 /// Longest trust root read, in bytes. The public instance's has about 7,000.
 pub const TRUST_ROOT_SIZE_MAX: usize = 1024 * 1024;
@@ -30,7 +33,7 @@ pub struct TrustRoot {
     pub(crate) logs: Vec<Log>,
     pub(crate) timestamp_authorities: Vec<TimestampAuthority>,
     pub(crate) thresholds: Thresholds,
-    json_digest: [u8; 32],
+    content_digest: [u8; 32],
     digest: [u8; 32],
 }
 
@@ -197,13 +200,13 @@ impl TrustRoot {
     pub fn demanding(mut self, thresholds: Thresholds) -> Self {
         let Thresholds { logs, times, certificate_logs } = thresholds;
         let counts = [logs.get(), times.get(), certificate_logs.get()];
-        self.digest = crypto::sha256(&[&self.json_digest[..], &counts].concat());
+        self.digest = crypto::sha256(&[&self.content_digest[..], &counts].concat());
         self.thresholds = thresholds;
         self
     }
 
-    /// Identifies the JSON it was pinned from and what it demands: part of the key under which a
-    /// verdict is stored. SHA-256 of that JSON, unless [`TrustRoot::demanding`] made it.
+    /// Identifies what it holds and what it demands: part of the key under which a verdict is stored.
+    /// SHA-256 of the JSON it was pinned from, unless it was changed since.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
@@ -235,6 +238,11 @@ impl std::fmt::Display for Window {
 impl CertificateAuthority {
     fn new(uri: String, certificates: Vec<Certificate>, window: Window) -> Result<Self, BadChain> {
         Ok(Self { uri, chain: Chain::verify(certificates, Purpose::CodeSigning)?, window })
+    }
+
+    /// The same authority with others below it, the one that issues to signers first.
+    pub(crate) fn above(&self, below: &[Certificate]) -> Result<Self, BadChain> {
+        Ok(Self { chain: self.chain.above(below)?, ..self.clone() })
     }
 }
 

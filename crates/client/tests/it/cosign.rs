@@ -2,6 +2,7 @@
 
 mod beside;
 mod find;
+mod replace;
 mod write;
 
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use evidence::{Digest, ImageRef, UnixTime};
 use serde_json::{Value, json};
 use testkit::{Scene, SealedLayer};
 use verify::{
-    Artifact, Authority, Case, IdentityPattern, NonEmpty, Obstacle, Pattern, Piece, Policy,
-    Requirement, TrustRoot, Verdict,
+    Artifact, Authority, Case, Demands, IdentityPattern, NonEmpty, Obstacle, Pattern, Piece,
+    Policy, Requirement, TrustRoot, Verdict,
 };
 
 use crate::{OCI_MANIFEST, ample, anonymous};
@@ -140,6 +141,7 @@ fn policy(scene: &Scene, trust_root: &Value) -> Policy {
             subject: Pattern::exact(&scene.wanted_subject).unwrap(),
             extensions: Vec::new(),
         }),
+        demands: Demands::all(),
     };
     let requirement = Requirement::any_claim_by(NonEmpty::new(authority));
     Policy { name: "test".to_owned(), requirements: NonEmpty::new(requirement) }

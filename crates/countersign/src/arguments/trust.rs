@@ -8,7 +8,7 @@ use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
 use policy::Regexp;
 use verify::{
-    Authority, ClaimPattern, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot,
+    Authority, ClaimPattern, Demands, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot,
 };
 
 use super::keys;
@@ -193,11 +193,13 @@ impl Wanted {
             name: name.to_owned(),
             roots,
             identities: NonEmpty::new(identity),
+            demands: Demands::all(),
         };
         let (name, authority) = match self {
             Self::Key(key) => {
                 let name = "the command line";
-                (name, Authority::Key { name: name.to_owned(), roots, key })
+                let demands = Demands::all();
+                (name, Authority::Key { name: name.to_owned(), roots, key, demands })
             }
             Self::Identity(identity) => {
                 let name = "the command line";

@@ -163,11 +163,17 @@ impl Bundle {
 
 impl Material {
     fn parse(self, format: Format, content: Content) -> Result<Evidence, ParseBundleError> {
-        let signer = match (self.x509_certificate_chain, self.certificate, self.public_key) {
-            (Some(chain), None, None) if format < Format::BundleV0_3 => chain.leaf()?,
-            (Some(_), None, None) => return Err(ParseBundleError::ChainInV0_3),
-            (None, Some(certificate), None) => certificate.parse(0)?,
-            (None, None, Some(key)) => SignerMaterial::PublicKeyHint(key.hint.unwrap_or_default()),
+        let certified = |certificate| SignerMaterial::Certificate(Box::new(certificate));
+        let (signer, chain) = match (self.x509_certificate_chain, self.certificate, self.public_key)
+        {
+            (Some(chain), None, None) => {
+                let (leaf, above) = chain.parse()?;
+                (certified(leaf), Some(above))
+            }
+            (None, Some(certificate), None) => (certified(certificate.certificate(0)?), None),
+            (None, None, Some(key)) => {
+                (SignerMaterial::PublicKeyHint(key.hint.unwrap_or_default()), None)
+            }
             (None, None, None) => {
                 return Err(ParseBundleError::Missing { part: "certificate or public key" });
             }
@@ -193,7 +199,7 @@ impl Material {
         let timestamps = within_bound("timestamps", timestamps)?;
         let timestamps =
             timestamps.into_iter().map(|timestamp| timestamp.signed_timestamp.0).collect();
-        Ok(Evidence { format, signer, entries, timestamps, content })
+        Ok(Evidence { format, signer, chain, entries, timestamps, content })
     }
 }
 
@@ -214,20 +220,21 @@ fn demand(format: Format, entry: &LogEntry) -> Result<(), ParseBundleError> {
 }
 
 impl Chain {
-    fn leaf(self) -> Result<SignerMaterial, ParseBundleError> {
+    /// The signer's certificate, and those above it.
+    fn parse(self) -> Result<(Certificate, Vec<Certificate>), ParseBundleError> {
         let certificates = within_bound("certificates", self.certificates.unwrap_or_default())?;
-        let mut parsed = certificates
+        let parsed = certificates
             .into_iter()
             .enumerate()
             .map(|(index, raw)| raw.certificate(index))
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter();
-        let leaf =
-            parsed.next().ok_or(ParseBundleError::Missing { part: "certificate in its chain" })?;
-        if leaf.is_self_issued() || parsed.any(|certificate| certificate.is_self_issued()) {
+            .collect::<Result<Vec<_>, _>>()?;
+        if parsed.iter().any(Certificate::is_self_issued) {
             return Err(ParseBundleError::RootInChain);
         }
-        Ok(SignerMaterial::Certificate(Box::new(leaf)))
+        let mut parsed = parsed.into_iter();
+        let leaf =
+            parsed.next().ok_or(ParseBundleError::Missing { part: "certificate in its chain" })?;
+        Ok((leaf, parsed.collect()))
     }
 }
 
@@ -235,10 +242,6 @@ impl RawCertificate {
     fn certificate(&self, index: usize) -> Result<Certificate, ParseBundleError> {
         Certificate::parse(&self.raw_bytes.0)
             .map_err(|source| ParseBundleError::Certificate { index, source })
-    }
-
-    fn parse(&self, index: usize) -> Result<SignerMaterial, ParseBundleError> {
-        Ok(SignerMaterial::Certificate(Box::new(self.certificate(index)?)))
     }
 }
 

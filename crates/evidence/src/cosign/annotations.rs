@@ -27,6 +27,7 @@ const CERTIFICATE_LABEL: &str = "CERTIFICATE";
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) certificate: Option<Certificate>,
+    pub(super) chain: Option<Vec<Certificate>>,
     pub(super) entry: Option<LogEntry>,
     pub(super) timestamp: Option<Vec<u8>>,
     /// Which key made the signature, where something says so.
@@ -66,12 +67,15 @@ impl Beside {
         let text = |name| annotations.get(name).map(String::as_str).filter(|text| !text.is_empty());
         let certificate =
             text(CERTIFICATE).map(|pem| leaf("the annotated certificate", pem)).transpose()?;
-        // Trust comes from the trust root, so the chain is not needed; but one that is nonsense is
-        // not passed over in silence.
-        text(CHAIN).map(|pem| certificates("the annotated chain", pem)).transpose()?;
+        let chain = text(CHAIN).map(|pem| certificates("the annotated chain", pem)).transpose()?;
+        // Trust comes from the trust root: the root that Cosign puts on top is of no use.
+        let chain = chain.map(|mut chain| {
+            chain.retain(|certificate| !certificate.is_self_issued());
+            chain
+        });
         let entry = text(LOG_ENTRY).map(|text| PromisedEntry::read(text.as_bytes())).transpose()?;
         let timestamp = text(TIMESTAMP).map(|text| Stamp::read(text.as_bytes())).transpose()?;
-        Ok(Self { certificate, entry, timestamp, hint: String::new() })
+        Ok(Self { certificate, chain, entry, timestamp, hint: String::new() })
     }
 
     /// The evidence that this makes with a signature.
@@ -83,6 +87,7 @@ impl Beside {
         Evidence {
             format,
             signer,
+            chain: self.chain,
             entries: self.entry.into_iter().collect(),
             timestamps: self.timestamp.into_iter().collect(),
             content,

@@ -69,7 +69,8 @@ fn what_is_written_reads_back_the_same() {
             Evidence::from_bundle(&written).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(again.format, Format::BundleV0_3, "{name}");
         let same = |evidence: &Evidence| {
-            let Evidence { format: _, signer, entries, timestamps, content } = evidence.clone();
+            let Evidence { format: _, signer, chain: _, entries, timestamps, content } =
+                evidence.clone();
             format!("{signer:?} {entries:?} {timestamps:?} {content:?}")
         };
         assert_eq!(same(&again), same(&evidence), "{name}");
@@ -105,16 +106,31 @@ fn every_version_demands_its_parts() {
 }
 
 #[test]
-fn a_chain_belongs_to_old_versions_and_holds_no_root() {
+fn a_chain_begins_with_the_signer_and_holds_no_root() {
     let v0_2 = Scene::v1().in_format(testkit::Format::V0_2);
     let chain = "/verificationMaterial/x509CertificateChain/certificates";
-    let error = refused(&v0_2, |bundle| {
-        bundle["mediaType"] = Value::from("application/vnd.dev.sigstore.bundle.v0.3+json");
-    });
-    assert_eq!(error, ParseBundleError::ChainInV0_3);
+    let single = Evidence::from_bundle(&Scene::v1().seal().bundle_json()).unwrap();
+    assert_eq!(single.chain, None);
+    let sealed = v0_2.seal();
+    let issued = testkit::Instance::default().issue();
+    for media_type in [
+        "application/vnd.dev.sigstore.bundle+json;version=0.2",
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+    ] {
+        let mut bundle = sealed.bundle.clone();
+        bundle["mediaType"] = Value::from(media_type);
+        let parse = |bundle: &Value| Evidence::from_bundle(bundle.to_string().as_bytes()).unwrap();
+        assert_eq!(parse(&bundle).chain, Some(Vec::new()));
+        let above = json!({"rawBytes": testkit::json::base64(&issued.authorities[0])});
+        at(&mut bundle, chain).as_array_mut().unwrap().push(above);
+        let evidence = parse(&bundle);
+        let SignerMaterial::Certificate(leaf) = &evidence.signer else { panic!("certified") };
+        assert_eq!(Some(leaf.der()), sealed.certificate.as_deref());
+        let [above] = &evidence.chain.unwrap()[..] else { panic!("one above") };
+        assert_eq!(above.der(), issued.authorities[0]);
+    }
     let error = refused(&v0_2, |bundle| *at(bundle, chain) = json!([]));
     assert!(matches!(error, ParseBundleError::Missing { .. }), "{error:?}");
-    let issued = testkit::Instance::default().issue();
     let root = testkit::json::base64(&issued.authorities[1]);
     for position in [0, 1] {
         let error = refused(&v0_2, |bundle| {

@@ -9,7 +9,7 @@ use sigstore_verify::types::{Bundle, DerPublicKey};
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 use testkit::{Scene, Sealed, Signer};
 use verify::{
-    Artifact, Authority, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Refusal,
+    Artifact, Authority, Case, Demands, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Refusal,
     Requirement, TrustRoot, Verdict,
 };
 
@@ -20,7 +20,8 @@ pub(crate) fn ours(scene: &Scene, sealed: &Sealed) -> Result<(), Option<Refusal>
     let roots = Arc::new(roots);
     let authority = match scene.signer {
         Signer::Pinned => {
-            Authority::Key { name, roots, key: Box::new(sealed.key.public().clone()) }
+            let key = Box::new(sealed.key.public().clone());
+            Authority::Key { name, roots, key, demands: Demands::all() }
         }
         Signer::Keyless => Authority::Keyless {
             name,
@@ -30,6 +31,7 @@ pub(crate) fn ours(scene: &Scene, sealed: &Sealed) -> Result<(), Option<Refusal>
                 subject: Pattern::exact(&scene.wanted_subject).unwrap(),
                 extensions: Vec::new(),
             }),
+            demands: Demands::all(),
         },
     };
     let requirement = Requirement::any_claim_by(NonEmpty::new(authority));

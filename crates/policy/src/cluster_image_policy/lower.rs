@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use verify::verdict::Reason;
 use verify::{
-    Authority as Judge, IdentityPattern, NonEmpty, Policy, Refusal, Requirement, TrustRoot,
+    Authority as Judge, Demands, IdentityPattern, NonEmpty, Policy, Refusal, Requirement, TrustRoot,
 };
 
 use super::cover::{Coverage, ImageNames, Object};
@@ -217,6 +217,7 @@ impl Lowering<'_> {
             roots: Arc::clone(roots),
             // Parsing has refused an empty list.
             identities: NonEmpty::collect(identities)?,
+            demands: Demands::all(),
         })
     }
 }

@@ -9,8 +9,8 @@ use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
 use evidence::{Digest, PredicateType};
 use verify::{
-    Authority, ClaimKind, ClaimPattern, IdentityPattern, NonEmpty, Pattern, Policy, Predicate,
-    Requirement, Rule, TrustRoot, Which,
+    Authority, ClaimKind, ClaimPattern, Demands, IdentityPattern, NonEmpty, Pattern, Policy,
+    Predicate, Requirement, Rule, TrustRoot, Which,
 };
 
 use super::{ReadFile, VERSION};
@@ -234,6 +234,7 @@ impl Reader<'_> {
                     name: name.to_owned(),
                     roots,
                     key,
+                    demands: Demands::all(),
                 }));
             } else {
                 identities.extend(self.identity(&mut fields));
@@ -242,7 +243,8 @@ impl Reader<'_> {
         }
         if let Some(identities) = NonEmpty::from_vec(identities) {
             let (name, roots) = (name.to_owned(), Arc::clone(self.roots));
-            authorities.insert(0, Authority::Keyless { name, roots, identities });
+            let demands = Demands::all();
+            authorities.insert(0, Authority::Keyless { name, roots, identities, demands });
         }
         authorities
     }

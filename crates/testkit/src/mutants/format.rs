@@ -18,7 +18,7 @@ pub(super) fn bundles(list: &mut List) {
         }),
     );
     list.add(
-        malformed,
+        "ChainNotAllowed",
         "a chain in a v0.3 bundle",
         Scene::v1().in_format(Format::V0_2).on_bundle(|bundle| {
             bundle["mediaType"] = Value::from("application/vnd.dev.sigstore.bundle.v0.3+json")

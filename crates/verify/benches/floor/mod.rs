@@ -8,7 +8,9 @@ use evidence::certificate::sct::SCT_LIST;
 use evidence::timestamp::Timestamp;
 use evidence::{Certificate, Evidence, SignedNote};
 use testkit::{Scene, Sealed};
-use verify::{Authority, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot};
+use verify::{
+    Authority, Demands, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot,
+};
 
 /// One signature verification of the floor.
 pub(crate) struct Step {
@@ -80,6 +82,7 @@ pub(crate) fn policy(scene: &Scene, sealed: &Sealed) -> Policy {
             subject: Pattern::exact(&scene.wanted_subject).expect("not empty"),
             extensions: Vec::new(),
         }),
+        demands: Demands::all(),
     };
     let any_of = NonEmpty::new(authority);
     Policy {

@@ -135,7 +135,7 @@ pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
             },
         )?,
         thresholds: Thresholds::ONE,
-        json_digest: digest,
+        content_digest: digest,
         digest,
     })
 }

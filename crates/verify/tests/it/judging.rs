@@ -6,12 +6,17 @@ use evidence::{Evidence, UnixTime};
 use testkit::mutants::{self, Mutant};
 use testkit::{Scene, Sealed, Signer};
 use verify::{
-    Artifact, Authority, Case, Explanation, Ground, IdentityPattern, NonEmpty, Pattern, Piece,
-    Policy, Refusal, Requirement, TrustRoot, Verdict, VerifiedClaim,
+    Artifact, Authority, Case, Demands, Explanation, Ground, IdentityPattern, NonEmpty, Pattern,
+    Piece, Policy, Refusal, Requirement, TrustRoot, Verdict, VerifiedClaim,
 };
 
-/// What the scene's verifier wants: its identity, or its key.
+/// What the scene's verifier wants: its identity, or its key, and all that is demanded.
 pub(crate) fn authority(scene: &Scene, sealed: &Sealed) -> Authority {
+    demanding(scene, sealed, Demands::all())
+}
+
+/// The same with other demands.
+pub(crate) fn demanding(scene: &Scene, sealed: &Sealed, demands: Demands) -> Authority {
     let roots = TrustRoot::pin(&sealed.trust_root_json()).expect("the scene's trust root is taken");
     let roots = Arc::new(roots);
     let name = "the test's".to_owned();
@@ -24,9 +29,11 @@ pub(crate) fn authority(scene: &Scene, sealed: &Sealed) -> Authority {
                 subject: Pattern::exact(&scene.wanted_subject).unwrap(),
                 extensions: Vec::new(),
             }),
+            demands,
         },
         Signer::Pinned => {
-            Authority::Key { name, roots, key: Box::new(sealed.key.public().clone()) }
+            let key = Box::new(sealed.key.public().clone());
+            Authority::Key { name, roots, key, demands }
         }
     }
 }
@@ -54,9 +61,20 @@ pub(crate) fn explain_about(
     sealed: &Sealed,
     artifact: &Artifact<'_>,
 ) -> (Result<VerifiedClaim, Refusal>, Explanation) {
-    let pieces = [piece("bundle", &sealed.bundle_json())];
+    let piece = piece("bundle", &sealed.bundle_json());
+    explain_piece(scene, piece, authority(scene, sealed), artifact)
+}
+
+/// Judges a piece under an authority, with every check written down.
+pub(crate) fn explain_piece(
+    scene: &Scene,
+    piece: Piece,
+    authority: Authority,
+    artifact: &Artifact<'_>,
+) -> (Result<VerifiedClaim, Refusal>, Explanation) {
+    let pieces = [piece];
     let case = Case { artifact, pieces: &pieces, obstacles: &[] };
-    let policy = policy(vec![authority(scene, sealed)]);
+    let policy = policy(vec![authority]);
     let (verdict, mut explanations) = policy.explain(&case, now(scene));
     // Explaining decides nothing.
     let quiet = policy.judge(&case, now(scene));

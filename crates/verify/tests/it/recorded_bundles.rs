@@ -8,8 +8,8 @@ use evidence::ParseEvidenceError;
 use evidence::bundle::ParseBundleError;
 use evidence::{Evidence, UnixTime};
 use verify::{
-    Artifact, Authority, Case, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Reason, Refusal,
-    Requirement, TrustRoot, Verdict,
+    Artifact, Authority, Case, Demands, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Reason,
+    Refusal, Requirement, TrustRoot, Verdict,
 };
 
 const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
@@ -43,7 +43,7 @@ fn judge(case: &Path, by_digest_only: bool) -> Result<Verdict, String> {
     let authority = match std::fs::read(case.join("key.pub")) {
         Ok(pem) => {
             let key = PublicKey::from_pem(&pem).map_err(|error| format!("{error:?}"))?;
-            Authority::Key { name, roots, key: Box::new(key) }
+            Authority::Key { name, roots, key: Box::new(key), demands: Demands::all() }
         }
         Err(_) => Authority::Keyless {
             name,
@@ -53,6 +53,7 @@ fn judge(case: &Path, by_digest_only: bool) -> Result<Verdict, String> {
                 subject: Pattern::exact(&text(&case.join("identity"), IDENTITY)).unwrap(),
                 extensions: Vec::new(),
             }),
+            demands: Demands::all(),
         },
     };
     let policy = Policy {

@@ -49,8 +49,10 @@ fn name(refusal: &Refusal) -> &'static str {
         TimestampChain,
         TimestampAuthorityNotValid,
         NoTrustedTime,
+        NoSignedTimestamp,
         TimeInFuture,
         NoCertificate,
+        ChainNotAllowed,
         WrongKey,
         UnknownAuthority,
         BadCertificate,
@@ -88,10 +90,11 @@ fn name(refusal: &Refusal) -> &'static str {
 
 /// Those that no bundle can meet alone: they depend on what the verifier asks or knows, or on a
 /// content that no bundle holds.
-const BY_THE_VERIFIER: [&str; 18] = [
+const BY_THE_VERIFIER: [&str; 19] = [
     "NoEvidence",
     "Static",
     "NoProof",
+    "NoSignedTimestamp",
     "TooFewObservers",
     "DigestNotKnown",
     "ArtifactNotKnown",
@@ -113,8 +116,8 @@ const BY_THE_VERIFIER: [&str; 18] = [
 fn every_variant_is_reached() {
     let mut reached: BTreeSet<_> = mutants::all().iter().map(|mutant| mutant.refusal).collect();
     reached.extend(BY_THE_VERIFIER);
-    // 57 is the number of names above, each of which stands once or the match would not compile.
-    assert_eq!(reached.len(), 57, "{reached:?}");
+    // 59 is the number of names above, each of which stands once or the match would not compile.
+    assert_eq!(reached.len(), 59, "{reached:?}");
 }
 
 #[test]
@@ -134,11 +137,12 @@ fn every_refusal_is_told_in_words() {
 
 fn keyless(scene: &Scene, change: impl FnOnce(&mut verify::IdentityPattern)) -> Refusal {
     let sealed = scene.seal();
-    let Authority::Keyless { name, roots, mut identities } = authority(scene, &sealed) else {
+    let Authority::Keyless { name, roots, mut identities, demands } = authority(scene, &sealed)
+    else {
         panic!("keyless")
     };
     change(&mut identities.head);
-    let policy = policy(vec![Authority::Keyless { name, roots, identities }]);
+    let policy = policy(vec![Authority::Keyless { name, roots, identities, demands }]);
     let artifact = Artifact::from_bytes(&sealed.artifact);
     let pieces = [piece("bundle", &sealed.bundle_json())];
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
@@ -394,6 +398,8 @@ fn hints_say_what_to_do() {
         ("UnknownTimestampAuthority", "--trusted-root"),
         ("NoCertificateTimestamp", "--trusted-root"),
         ("NoTrustedTime", "timestamp authority"),
+        ("NotLogged", "--insecure-ignore-tlog"),
+        ("ChainNotAllowed", "--allow-certificate-chain"),
         ("TimeInFuture", "clock"),
     ];
     for Judged { mutant, outcome, .. } in JUDGED.iter() {

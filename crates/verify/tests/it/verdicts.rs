@@ -261,11 +261,11 @@ fn patterns_match_what_they_say() {
     let court = Court::new();
     let pieces = [court.evidence("bundle")];
     let judge = |subject: Pattern, issuer: Pattern| {
-        let Authority::Keyless { name, roots, mut identities } = court.right("a") else {
+        let Authority::Keyless { name, roots, mut identities, demands } = court.right("a") else {
             panic!("keyless")
         };
         (identities.head.subject, identities.head.issuer) = (subject, issuer);
-        let authority = Authority::Keyless { name, roots, identities };
+        let authority = Authority::Keyless { name, roots, identities, demands };
         matches!(court.judge(vec![vec![authority]], &pieces, &[]), Verdict::Admit(_))
     };
     let regex = |text: &str| Pattern::regex(text).unwrap();
@@ -295,7 +295,7 @@ fn any_wanted_identity_suffices_and_the_nearest_miss_is_told() {
     use verify::{IdentityPattern, Pattern};
     let court = Court::new();
     let pieces = [court.evidence("bundle")];
-    let Authority::Keyless { name, roots, identities } = court.right("a") else {
+    let Authority::Keyless { name, roots, identities, demands } = court.right("a") else {
         panic!("keyless")
     };
     let right = identities.head;
@@ -305,7 +305,8 @@ fn any_wanted_identity_suffices_and_the_nearest_miss_is_told() {
     let strict = IdentityPattern { extensions: vec![extension], ..right.clone() };
     let judge = |identities: Vec<IdentityPattern>| {
         let identities = NonEmpty::from_vec(identities).unwrap();
-        let authority = Authority::Keyless { name: name.clone(), roots: roots.clone(), identities };
+        let (name, roots) = (name.clone(), roots.clone());
+        let authority = Authority::Keyless { name, roots, identities, demands };
         court.judge(vec![vec![authority]], &pieces, &[])
     };
     assert!(matches!(judge(vec![somebody.clone(), strict.clone(), right]), Verdict::Admit(_)));

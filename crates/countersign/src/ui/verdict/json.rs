@@ -44,6 +44,9 @@ struct GroundJson<'a> {
     signer: Option<SignerJson<'a>>,
     times: Vec<TimeJson<'a>>,
     log_entries: Vec<u64>,
+    /// What the policy does without, and is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waived: Vec<verify::Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     predicate_type: Option<&'a str>,
 }
@@ -113,6 +116,7 @@ fn ground_json(ground: &Ground) -> GroundJson<'_> {
             signer: None,
             times: Vec::new(),
             log_entries: Vec::new(),
+            waived: Vec::new(),
             predicate_type: None,
         },
         Ground::Claim { source, authority, claim } => GroundJson {
@@ -121,6 +125,7 @@ fn ground_json(ground: &Ground) -> GroundJson<'_> {
             signer: Some(signer_json(claim)),
             times: claim.times().iter().map(time_json).collect(),
             log_entries: claim.entries().iter().map(verify::VerifiedEntry::log_index).collect(),
+            waived: claim.waived(),
             predicate_type: claim.statement().map(|statement| statement.predicate_type.as_str()),
         },
     }
@@ -141,6 +146,7 @@ fn time_json(time: &verify::VerifiedTime) -> TimeJson<'_> {
     let observer = match time.observer() {
         Observer::Log => "transparency log",
         Observer::TimestampAuthority(uri) => uri,
+        Observer::Now => "now",
     };
     TimeJson { time: time.time().to_string(), observer }
 }

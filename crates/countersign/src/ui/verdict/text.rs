@@ -66,11 +66,16 @@ fn print_ground(out: &mut String, ground: &Ground) {
                 }
             }
             for time in claim.times() {
-                let observer = match time.observer() {
-                    Observer::Log => "the transparency log",
-                    Observer::TimestampAuthority(uri) => uri,
-                };
-                print_field(out, "seen", &format!("{} by {observer}", time.time()));
+                let at = time.time();
+                match time.observer() {
+                    Observer::Log => {
+                        print_field(out, "seen", &format!("{at} by the transparency log"));
+                    }
+                    Observer::TimestampAuthority(uri) => {
+                        print_field(out, "seen", &format!("{at} by {uri}"));
+                    }
+                    Observer::Now => print_field(out, "judged", &format!("as of {at}, now")),
+                }
             }
             for entry in claim.entries() {
                 print_field(
@@ -81,6 +86,9 @@ fn print_ground(out: &mut String, ground: &Ground) {
             }
             if let Some(statement) = claim.statement() {
                 print_field(out, "says", &statement.predicate_type);
+            }
+            for check in claim.waived() {
+                print_field(out, "waived", &format!("{}: not known", check.title()));
             }
             print_field(out, "evidence", source);
         }
@@ -117,6 +125,9 @@ fn print_explanation(out: &mut String, explanation: &Explanation) {
             Outcome::Passed => line!(out, "  {GOOD}ok{GOOD:#}  {title:<24} {}", plain(&line.found)),
             Outcome::Skipped => {
                 line!(out, "  {UNSURE}--{UNSURE:#}  {title:<24} {}", plain(&line.found));
+            }
+            Outcome::Waived => {
+                line!(out, "  {UNSURE}!!{UNSURE:#}  {title:<24} {}", plain(&line.found));
             }
             Outcome::Failed => {
                 line!(out, "  {BAD}NO{BAD:#}  {BAD}{title}{BAD:#}");

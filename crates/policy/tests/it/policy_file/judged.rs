@@ -11,7 +11,7 @@ use testkit::certificate::{ExtensionDraft, SUBJECT_ALTERNATIVE_NAME, uri};
 use testkit::log::Kind;
 use testkit::{Scene, Sealed};
 use verify::{
-    Artifact, Authority, Case, Ground, IdentityPattern, NonEmpty, Pattern, Piece, Policy,
+    Artifact, Authority, Case, Demands, Ground, IdentityPattern, NonEmpty, Pattern, Piece, Policy,
     Requirement, Rule, TrustRoot, Verdict, VerifiedClaim, Which,
 };
 
@@ -143,7 +143,8 @@ fn claim(scene: &Scene, sealed: &Sealed) -> VerifiedClaim {
         subject: any,
         extensions: Vec::new(),
     });
-    let anybody = Authority::Keyless { name: "anybody".into(), roots: roots(sealed), identities };
+    let (name, roots, demands) = ("anybody".into(), roots(sealed), Demands::all());
+    let anybody = Authority::Keyless { name, roots, identities, demands };
     let requirement = Requirement {
         rule: Rule { which: Which::All, ..Rule::any() },
         ..Requirement::any_claim_by(NonEmpty::new(anybody))
