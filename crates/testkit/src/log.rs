@@ -293,9 +293,9 @@ impl TreeDraft {
     /// The proof of that leaf in a tree of others.
     #[must_use]
     pub fn prove(self, leaf: &[u8]) -> ProofDraft {
-        let other = |number: usize| format!("another leaf, number {number}").into_bytes();
-        let mut leaves: Vec<Vec<u8>> = (0..self.before).map(other).collect();
-        leaves.push(leaf.to_vec());
+        let other = |number| merkle::leaf_hash(format!("another leaf, number {number}").as_bytes());
+        let mut leaves: Vec<NodeHash> = (0..self.before).map(other).collect();
+        leaves.push(merkle::leaf_hash(leaf));
         leaves.extend((0..self.after).map(|number| other(self.before + 1 + number)));
         let number = |number: usize| i64::try_from(number).expect("a small tree");
         ProofDraft {

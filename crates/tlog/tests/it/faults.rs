@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use evidence::TreeSize;
 use tlog::{AppendError, Stop};
 
-use crate::naive;
+use crate::numbered;
 use crate::world::{Fault, World, append, check, leaf, open, world_of};
 
 /// From a tree with a full and some partial tiles to one with another full tile: all the writes
@@ -69,7 +69,7 @@ fn recovered(world: &Arc<World>, context: &str) -> u64 {
         .map(|(number, place)| {
             assert_eq!(place.index.0, number as u64, "{context}");
             assert_eq!(place.already, place.index.0 < size, "{context}");
-            (naive::entry(number), place)
+            (numbered::entry(number), place)
         })
         .collect();
     check(world, &log, &places);

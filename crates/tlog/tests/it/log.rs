@@ -10,7 +10,7 @@ use evidence::{Checkpoint, LeafIndex, SignedNote, TreeSize, UnixTime};
 use tlog::checkpoint::{ForeignCheckpoint, NotSigned};
 use tlog::{AppendError, CheckpointSigner, Config, Form, Leaf, Log, NoteSigner, Stop};
 
-use crate::naive;
+use crate::numbered;
 use crate::world::{
     ORIGIN, World, append, check, create, key, leaf, new_index, open, parts, places, signer,
 };
@@ -159,7 +159,7 @@ fn many_threads_append_at_once() {
         let all = writers.into_iter().flat_map(|writer| writer.join().unwrap());
         let mut acknowledged = HashMap::new();
         for (number, place) in all {
-            let known = acknowledged.entry(naive::entry(number)).or_insert(place);
+            let known = acknowledged.entry(numbered::entry(number)).or_insert(place);
             assert_eq!(known.index, place.index, "one entry, one place");
         }
         acknowledged
@@ -207,7 +207,7 @@ fn an_appending_is_a_future() {
         (first.await.unwrap(), second.await.unwrap())
     });
     assert_eq!((appended.0.index, appended.1.index), (LeafIndex(0), LeafIndex(1)));
-    assert_eq!(appended.0.leaf_hash, leaf_hash(&naive::entry(1)));
+    assert_eq!(appended.0.leaf_hash, leaf_hash(&numbered::entry(1)));
 }
 
 /// A key that signs when it is told to.

@@ -11,7 +11,7 @@ mod intake_public;
 mod intake_refusals;
 mod kill;
 mod log;
-mod naive;
+mod numbered;
 mod posix;
 mod refusals;
 mod simulation;

@@ -10,7 +10,9 @@ use tlog::storage::Discard;
 use tlog::storage::posix::{LockFile, PosixObjects};
 use tlog::{Config, Form, Index, Lock, Log, Object, Objects, OpenError, Parts, StorageError};
 
-use crate::naive;
+use testkit::merkle;
+
+use crate::numbered;
 use crate::world::{World, leaf, signer};
 
 fn tile(path: &str) -> Object {
@@ -211,9 +213,9 @@ fn a_log_lives_in_a_directory() {
         let parts =
             Parts { clock: Arc::new(|| evidence::UnixTime::from_seconds(2_000_000_000)), ..parts };
         let log = Log::open(config, parts).unwrap();
-        assert_eq!(log.checkpoint().checkpoint.root, naive::root(&naive::hashes(700)));
+        assert_eq!(log.checkpoint().checkpoint.root, merkle::root(&numbered::hashes(700)));
         for index in 0..700 {
-            assert_eq!(log.entry(LeafIndex(index)).unwrap().bytes, naive::entry(index as usize));
+            assert_eq!(log.entry(LeafIndex(index)).unwrap().bytes, numbered::entry(index as usize));
         }
         assert!(log.append(leaf(3)).unwrap().wait().unwrap().already);
         assert_eq!(log.append(leaf(700)).unwrap().wait().unwrap().index, LeafIndex(700));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tlog::{Appended, Config, Form, Index, Log, OpenError, Sequencer};
 
-use crate::naive;
+use crate::numbered;
 use crate::world::{Fault, World, check, leaf, new_index, parts};
 
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Life {
     fn collect(&mut self) {
         for (number, waiting) in std::mem::take(&mut self.waiting) {
             let Ok(place) = waiting.wait() else { continue };
-            let entry = naive::entry(number);
+            let entry = numbered::entry(number);
             if let Some(known) = self.acknowledged.get(&entry) {
                 assert_eq!((known.index, known.time), (place.index, place.time));
                 assert!(place.already);

@@ -12,7 +12,9 @@ use evidence::{TreeSize, UnixTime};
 use tlog::storage::posix::{LockFile, PosixObjects};
 use tlog::{Config, Form, Index, Log, NoteSigner, Parts, Sequencer};
 
-use crate::naive;
+use testkit::merkle;
+
+use crate::numbered;
 use crate::world::{ORIGIN, key, leaf};
 
 const CHILD: &str = "syscalls::child_that_is_traced";
@@ -207,11 +209,11 @@ fn check(directory: &Path, answered: usize, context: &str) {
         assert_eq!(place.index.0, number, "{context}");
         assert!(place.already || number >= answered as u64, "{context}: {number} was lost");
         let entry = log.entry(place.index).unwrap();
-        assert_eq!(entry.bytes, naive::entry(number as usize), "{context}");
+        assert_eq!(entry.bytes, numbered::entry(number as usize), "{context}");
     }
     let checkpoint = &log.checkpoint().checkpoint;
     assert_eq!(checkpoint.size, TreeSize(count as u64));
-    assert_eq!(checkpoint.root, naive::root(&naive::hashes(count)), "{context}");
+    assert_eq!(checkpoint.root, merkle::root(&numbered::hashes(count)), "{context}");
 }
 
 /// Runs the child with one call disturbed, the first, the second, and so on, until it goes

@@ -3,7 +3,9 @@
 use evidence::TreeSize;
 use tlog::{Tile, TileKind};
 
-use crate::naive;
+use testkit::merkle;
+
+use crate::numbered;
 use crate::world::{append, create};
 
 #[test]
@@ -118,7 +120,7 @@ fn tiles_are_served_at_every_width_that_was_published_and_no_other() {
     for first in (0..600).step_by(50) {
         append(&log, &mut sequencer, first..first + 50);
     }
-    let leaves = naive::hashes(600);
+    let leaves = numbered::hashes(600);
     let serve = |path: &str| log.tile(path.parse().unwrap()).unwrap();
     for width in 1..256 {
         // Also those that were deleted when the full tile came.
@@ -133,7 +135,7 @@ fn tiles_are_served_at_every_width_that_was_published_and_no_other() {
     }
     assert_eq!(serve("tile/0/000").unwrap(), leaves[..256].concat());
     assert_eq!(serve("tile/entries/001").unwrap(), bundle(256..512));
-    let above = [naive::root(&leaves[..256]), naive::root(&leaves[256..512])];
+    let above = [merkle::root(&leaves[..256]), merkle::root(&leaves[256..512])];
     assert_eq!(serve("tile/1/000.p/1").unwrap(), above[0]);
     assert_eq!(serve("tile/1/000.p/2").unwrap(), above.concat());
     for path in [
@@ -158,7 +160,7 @@ fn tiles_are_served_at_every_width_that_was_published_and_no_other() {
 fn bundle(numbers: std::ops::Range<usize>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in numbers {
-        let entry = naive::entry(number);
+        let entry = numbered::entry(number);
         bytes.extend((entry.len() as u16).to_be_bytes());
         bytes.extend(entry);
     }

@@ -7,7 +7,9 @@ use evidence::{LeafIndex, TreeSize, UnixTime};
 use tlog::sequence::{Edge, plan};
 use tlog::{Form, Leaf, Object, ReadError, TileKind};
 
-use crate::naive;
+use testkit::merkle;
+
+use crate::numbered;
 use crate::world::{append, check, create};
 
 const SIZE: usize = 700;
@@ -20,17 +22,17 @@ fn sizes() -> impl Iterator<Item = usize> {
 #[test]
 fn every_root_and_proof_is_that_of_the_naive_tree() {
     let (_world, log, mut sequencer) = create();
-    let leaves = naive::hashes(SIZE);
+    let leaves = numbered::hashes(SIZE);
     for number in 0..SIZE {
         append(&log, &mut sequencer, [number]);
         let checkpoint = &log.checkpoint().checkpoint;
         assert_eq!(checkpoint.size, TreeSize(number as u64 + 1));
-        assert_eq!(checkpoint.root, naive::root(&leaves[..=number]), "size {}", number + 1);
+        assert_eq!(checkpoint.root, merkle::root(&leaves[..=number]), "size {}", number + 1);
     }
     for size in sizes() {
         let leaves = &leaves[..size];
         let root = log.root(TreeSize(size as u64)).unwrap();
-        assert_eq!(root, naive::root(leaves));
+        assert_eq!(root, merkle::root(leaves));
         for (index, leaf) in leaves.iter().enumerate() {
             let proof =
                 log.inclusion_proof(LeafIndex(index as u64), TreeSize(size as u64)).unwrap();
@@ -44,18 +46,18 @@ fn every_root_and_proof_is_that_of_the_naive_tree() {
 fn proofs_are_those_of_the_definition() {
     let (_world, log, mut sequencer) = create();
     append(&log, &mut sequencer, 0..SIZE);
-    let leaves = naive::hashes(SIZE);
-    let roots: Vec<_> = (0..=SIZE).map(|size| naive::root(&leaves[..size])).collect();
+    let leaves = numbered::hashes(SIZE);
+    let roots: Vec<_> = (0..=SIZE).map(|size| merkle::root(&leaves[..size])).collect();
     for newer in [1, 2, 3, 7, 8, 255, 256, 257, 511, 512, 513, SIZE] {
         let size = TreeSize(newer as u64);
         for older in 0..=newer {
             let proof = log.consistency_proof(TreeSize(older as u64), size).unwrap();
-            assert_eq!(proof, naive::consistency(older, &leaves[..newer]), "{older} of {newer}");
+            assert_eq!(proof, merkle::consistency(older, &leaves[..newer]), "{older} of {newer}");
             verify_consistency(older as u64, size.0, &proof, &roots[older], &roots[newer]).unwrap();
         }
         for index in (0..newer).step_by(13) {
             let proof = log.inclusion_proof(LeafIndex(index as u64), size).unwrap();
-            assert_eq!(proof, naive::inclusion(index, &leaves[..newer]), "{index} in {newer}");
+            assert_eq!(proof, merkle::path(index, &leaves[..newer]), "{index} in {newer}");
         }
     }
 }
@@ -71,7 +73,7 @@ fn all_batch_sizes_lead_to_the_same_log() {
             for (number, place) in numbers.zip(places) {
                 assert_eq!(place.index, LeafIndex(number as u64));
                 assert!(!place.already);
-                acknowledged.insert(naive::entry(number), place);
+                acknowledged.insert(numbered::entry(number), place);
             }
         }
         check(&world, &log, &acknowledged);
@@ -127,7 +129,7 @@ fn seventy_thousand_leaves_make_the_tiles_of_the_specification() {
     assert_eq!(level(2), [1]);
     assert_eq!(tiles[&TileKind::Entries], [vec![256; 273], vec![112]].concat());
     let hashes: Vec<_> = leaves.iter().map(Leaf::identity).collect();
-    assert_eq!(batch.root(), naive::root(&hashes));
+    assert_eq!(batch.root(), merkle::root(&hashes));
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn proofs_reach_through_three_levels_of_tiles() {
     check(&world, &log, &HashMap::new());
     let leaves: Vec<_> = (0..count).map(|number| leaf(number).identity()).collect();
     for size in [65_535, 65_536, 65_537, 65_793, 66_000] {
-        let root = naive::root(&leaves[..size as usize]);
+        let root = merkle::root(&leaves[..size as usize]);
         for index in (0..size).step_by(997).chain([size - 1]) {
             let proof = log.inclusion_proof(LeafIndex(index), TreeSize(size)).unwrap();
             verify_inclusion(&leaves[index as usize], index, size, &proof, &root).unwrap();

@@ -15,7 +15,9 @@ use tlog::{
     OpenError, Parts, Sequencer, StorageError, Tile, TileKind,
 };
 
-use crate::naive;
+use testkit::merkle;
+
+use crate::numbered;
 
 pub(crate) const ORIGIN: &str = "log.test";
 
@@ -216,7 +218,7 @@ pub(crate) fn create() -> (Arc<World>, Log, Sequencer) {
 }
 
 pub(crate) fn leaf(number: usize) -> Leaf {
-    Leaf::entry(naive::entry(number)).unwrap()
+    Leaf::entry(numbered::entry(number)).unwrap()
 }
 
 /// Appends the entries with these numbers in one batch.
@@ -258,7 +260,7 @@ pub(crate) fn check(world: &World, log: &Log, acknowledged: &HashMap<Vec<u8>, Ap
     assert_eq!(world.state().lock.as_deref(), Some(stored.as_slice()), "and what is committed");
 
     let leaves = leaves_of(world, size);
-    assert_eq!(naive::root(&leaves), checkpoint.root);
+    assert_eq!(merkle::root(&leaves), checkpoint.root);
     check_tiles(world, &leaves);
 
     let mut places = HashMap::new();
@@ -274,7 +276,7 @@ pub(crate) fn check(world: &World, log: &Log, acknowledged: &HashMap<Vec<u8>, Ap
     let published = world.state().published.clone();
     for note in published {
         let older = checkpoint_of(&note);
-        assert_eq!(naive::root(&leaves[..older.size.0 as usize]), older.root, "a fork");
+        assert_eq!(merkle::root(&leaves[..older.size.0 as usize]), older.root, "a fork");
         let proof = log.consistency_proof(older.size, size).unwrap();
         verify_consistency(older.size.0, size.0, &proof, &older.root, &checkpoint.root).unwrap();
     }
@@ -311,11 +313,11 @@ fn check_tiles(world: &World, leaves: &[NodeHash]) {
             let tile = Tile::of_width(kind, index, hashes.len() as u64).unwrap();
             assert_eq!(state.objects[&Object::Tile(tile)], hashes.concat(), "{tile}");
         }
-        row = row.as_chunks::<256>().0.iter().map(|hashes| naive::root(hashes)).collect();
+        row = row.as_chunks::<256>().0.iter().map(|hashes| merkle::root(hashes)).collect();
     }
 }
 
 /// The place that each of these entries has, as the log answers when asked again.
 pub(crate) fn places(entries: &[(usize, Appended)]) -> HashMap<Vec<u8>, Appended> {
-    entries.iter().map(|(number, appended)| (naive::entry(*number), *appended)).collect()
+    entries.iter().map(|(number, appended)| (numbered::entry(*number), *appended)).collect()
 }
