@@ -82,22 +82,62 @@ pub enum ChainError {
     SigningKey(#[from] WriteError),
 }
 
-/// Checks that the first certificate is the signer's, and that each is signed by the next, the last
-/// by itself. What they may do is not looked at.
-pub(crate) fn check_links(chain: &[Certificate], signer: &PublicKey) -> Result<(), ChainError> {
-    let first = chain.first().ok_or(ChainError::TooShort { wanted: 1, found: 0 })?;
-    if first.public_key() != signer {
-        return Err(ChainError::AnotherKey);
-    }
-    signature_algorithm(signer.kind())?;
-    for (index, certificate) in chain.iter().enumerate() {
-        let issuer = chain.get(index + 1).unwrap_or(certificate);
-        let names_agree = certificate.issuer_name_der() == issuer.subject_name_der();
-        if !names_agree || verify_signature(certificate, issuer.public_key()).is_err() {
-            return Err(ChainError::NotSigned { index });
+/// A chain that holds together, and the key of its first certificate.
+pub(crate) struct SigningChain {
+    /// At least one: each is signed by the next, the last by itself.
+    certificates: Vec<Certificate>,
+    signer: Box<dyn Signer>,
+}
+
+impl SigningChain {
+    /// Takes a chain whose first certificate is for the signer's key. What its certificates may do
+    /// is not looked at.
+    ///
+    /// # Errors
+    /// When it is for another key, or does not hold together; when clients refuse keys of this kind.
+    pub(crate) fn new(
+        certificates: Vec<Certificate>,
+        signer: Box<dyn Signer>,
+    ) -> Result<Self, ChainError> {
+        let first = certificates.first().ok_or(ChainError::TooShort { wanted: 1, found: 0 })?;
+        if first.public_key() != signer.public_key() {
+            return Err(ChainError::AnotherKey);
         }
+        signature_algorithm(first.public_key().kind())?;
+        for (index, certificate) in certificates.iter().enumerate() {
+            let issuer = certificates.get(index + 1).unwrap_or(certificate);
+            let names_agree = certificate.issuer_name_der() == issuer.subject_name_der();
+            if !names_agree || verify_signature(certificate, issuer.public_key()).is_err() {
+                return Err(ChainError::NotSigned { index });
+            }
+        }
+        Ok(Self { certificates, signer })
     }
-    Ok(())
+
+    /// The certificate of the key that signs.
+    pub(crate) fn first(&self) -> &Certificate {
+        &self.certificates[0]
+    }
+
+    /// All of it, the root last.
+    pub(crate) fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    pub(crate) fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
+    /// First and last moment at which every certificate of it is valid.
+    pub(crate) fn validity(&self) -> (UnixTime, UnixTime) {
+        let first = self.first();
+        self.certificates.iter().fold(
+            (first.not_before(), first.not_after()),
+            |(from, to), certificate| {
+                (from.max(certificate.not_before()), to.min(certificate.not_after()))
+            },
+        )
+    }
 }
 
 /// Checks that the certificate at `index` may issue, with `below` authorities between it and an end

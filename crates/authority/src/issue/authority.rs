@@ -10,15 +10,14 @@ use evidence::{Certificate, UnixTime};
 
 use super::{IssueError, LIFETIME_SECONDS};
 use crate::certificate::chain::{
-    ChainError, CreateError, USAGE_CERTIFICATES, authority_constraints, check_authority,
-    check_links, create_below, create_root, name, purposes,
+    ChainError, CreateError, SigningChain, USAGE_CERTIFICATES, authority_constraints,
+    check_authority, create_below, create_root, name, purposes,
 };
 use crate::certificate::{CODE_SIGNING, KEY_USAGE, SerialNumber, extended_key_usage, extension};
 
 /// An authority that can sign.
 pub struct CertificateAuthority {
-    chain: Vec<Certificate>,
-    signer: Box<dyn Signer>,
+    chain: SigningChain,
 }
 
 impl CertificateAuthority {
@@ -29,45 +28,42 @@ impl CertificateAuthority {
     /// When the chain does not hold together, its authorities may not issue what is issued here,
     /// or the key is of a kind that clients refuse.
     pub fn new(chain: Vec<Certificate>, signer: Box<dyn Signer>) -> Result<Self, ChainError> {
-        check_links(&chain, signer.public_key())?;
-        let root = chain.len() - 1;
-        for (index, certificate) in chain.iter().enumerate() {
+        let chain = SigningChain::new(chain, signer)?;
+        let has_root_above = chain.certificates().len() > 1;
+        for (index, certificate) in chain.certificates().iter().enumerate() {
             check_authority(certificate, index, index)?;
             let purposes = purposes(certificate);
             // Go demands the purpose of every certificate that states any, and Fulcio that an
             // intermediate states it.
-            let must_state = index < root && index == 0;
+            let must_state = index == 0 && has_root_above;
             if (must_state || !purposes.is_empty()) && !purposes.contains(&CODE_SIGNING) {
                 return Err(ChainError::Purpose { index, wanted: "code signing" });
             }
         }
-        Ok(Self { chain, signer })
+        Ok(Self { chain })
     }
 
     /// The issuing certificate.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
-        &self.chain[0]
+        self.chain.first()
     }
 
     /// The chain, the issuing certificate first, the root last.
     #[must_use]
     pub fn chain(&self) -> &[Certificate] {
-        &self.chain
+        self.chain.certificates()
     }
 
     pub(super) fn signer(&self) -> &dyn Signer {
-        self.signer.as_ref()
+        self.chain.signer()
     }
 
     /// From when to when a certificate issued now is valid: whole seconds, never before `now`'s,
     /// never longer than any certificate of the chain.
     pub(super) fn window(&self, now: UnixTime) -> Result<(UnixTime, UnixTime), IssueError> {
         let not_before = UnixTime::from_seconds(now.seconds());
-        let starts = self.chain.iter().map(Certificate::not_before);
-        let ends = self.chain.iter().map(Certificate::not_after);
-        let from = starts.max().unwrap_or(not_before);
-        let to = ends.min().unwrap_or(not_before);
+        let (from, to) = self.chain.validity();
         if not_before < from || to <= not_before {
             return Err(IssueError::ChainNotValid { from, to, now });
         }
@@ -109,6 +105,6 @@ impl CertificateAuthority {
 
 impl fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CertificateAuthority({:?})", self.signer.public_key())
+        write!(f, "CertificateAuthority({:?})", self.chain.signer().public_key())
     }
 }

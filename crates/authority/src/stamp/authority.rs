@@ -10,7 +10,7 @@ use crypto::Signer;
 use evidence::{Certificate, UnixTime};
 
 use crate::certificate::chain::{
-    ChainError, CreateError, basic_constraints, check_authority, check_links, create_below,
+    ChainError, CreateError, SigningChain, basic_constraints, check_authority, create_below,
     create_root, name, purposes,
 };
 use crate::certificate::{
@@ -20,8 +20,7 @@ use crate::certificate::{
 
 /// An authority that can state the time.
 pub struct TimestampAuthority {
-    chain: Vec<Certificate>,
-    signer: Box<dyn Signer>,
+    chain: SigningChain,
     policy: ObjectIdentifier,
 }
 
@@ -35,12 +34,12 @@ impl TimestampAuthority {
         signer: Box<dyn Signer>,
         policy: ObjectIdentifier,
     ) -> Result<Self, ChainError> {
-        check_links(&chain, signer.public_key())?;
+        let chain = SigningChain::new(chain, signer)?;
+        let (leaf, length) = (chain.first(), chain.certificates().len());
         // Clients look for a root apart from the leaf.
-        if chain.len() < 2 {
-            return Err(ChainError::TooShort { wanted: 2, found: chain.len() });
+        if length < 2 {
+            return Err(ChainError::TooShort { wanted: 2, found: length });
         }
-        let leaf = &chain[0];
         if basic_constraints(leaf).is_some_and(|constraints| constraints.ca) {
             return Err(ChainError::IsAnAuthority);
         }
@@ -52,27 +51,27 @@ impl TimestampAuthority {
             let wanted = "timestamping, critically and alone";
             return Err(ChainError::Purpose { index: 0, wanted });
         }
-        for (index, certificate) in chain.iter().enumerate().skip(1) {
+        for (index, certificate) in chain.certificates().iter().enumerate().skip(1) {
             check_authority(certificate, index, index - 1)?;
             let purposes = purposes(certificate);
-            let is_root = index + 1 == chain.len();
+            let is_root = index + 1 == length;
             if !(purposes.contains(&TIME_STAMPING) || is_root && purposes.is_empty()) {
                 return Err(ChainError::Purpose { index, wanted: "timestamping" });
             }
         }
-        Ok(Self { chain, signer, policy })
+        Ok(Self { chain, policy })
     }
 
     /// The certificate that signs.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
-        &self.chain[0]
+        self.chain.first()
     }
 
     /// The chain, the leaf first, the root last.
     #[must_use]
     pub fn chain(&self) -> &[Certificate] {
-        &self.chain
+        self.chain.certificates()
     }
 
     /// The policy that tokens are made under.
@@ -82,15 +81,12 @@ impl TimestampAuthority {
     }
 
     pub(super) fn signer(&self) -> &dyn Signer {
-        self.signer.as_ref()
+        self.chain.signer()
     }
 
     /// First and last moment at which the whole chain is valid.
     pub(super) fn validity(&self) -> (UnixTime, UnixTime) {
-        let starts = self.chain.iter().map(Certificate::not_before);
-        let ends = self.chain.iter().map(Certificate::not_after);
-        let leaf = self.certificate();
-        (starts.max().unwrap_or(leaf.not_before()), ends.min().unwrap_or(leaf.not_after()))
+        self.chain.validity()
     }
 
     /// Makes the certificates of a new authority: a root that signs itself, and the leaf.
@@ -126,6 +122,6 @@ impl TimestampAuthority {
 
 impl fmt::Debug for TimestampAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TimestampAuthority({:?})", self.signer.public_key())
+        write!(f, "TimestampAuthority({:?})", self.chain.signer().public_key())
     }
 }
