@@ -5,6 +5,8 @@
 //! but loops within loops over a long list would end late, so that the steps of all loops together
 //! are counted and timed; the engine itself has no such bound.
 
+mod nesting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,12 +19,8 @@ use verify::predicate::Objection;
 
 use super::{BadProgram, Engine, Facts, failed, words};
 
-/// Longest expression read, in bytes: the parser's recursion is as deep as the text nests.
+/// Longest expression read, in bytes.
 pub const EXPRESSION_SIZE_MAX: usize = 8 * 1024;
-/// Deepest nesting of brackets.
-const BRACKETS_MAX: usize = 32;
-/// Most characters of operators: chains of them nest too.
-const OPERATORS_MAX: usize = 512;
 /// Most steps of all loops together.
 const STEPS_MAX: u64 = 250_000;
 /// The time that one statement may take: a step may look through a long text, or copy a long list.
@@ -71,7 +69,7 @@ impl Cel {
             let problem = format!("longer than the {EXPRESSION_SIZE_MAX} bytes read");
             return Err(BadProgram::new(problem));
         }
-        check_nesting(text)?;
+        nesting::check(text)?;
         let (mut expression, source) =
             Parser::default().parse_with_source_info(text).map_err(|errors| {
                 let first = errors.errors.first();
@@ -168,31 +166,6 @@ fn value_of(json: Json) -> Value {
             Value::from(fields.collect::<std::collections::HashMap<String, Value>>())
         }
     }
-}
-
-/// Bounds the recursion of the parser: brackets, and the operators that nest without them. What
-/// stands in quotes nests nothing.
-fn check_nesting(text: &str) -> Result<(), BadProgram> {
-    let (mut depth, mut operators, mut line) = (0_usize, 0_usize, 1);
-    let mut quote = None;
-    let mut escaped = false;
-    for c in text.chars() {
-        line += usize::from(c == '\n');
-        match (quote, c) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), c) if open == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(' | '[' | '{') => depth += 1,
-            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-            (None, c) => operators += usize::from("?!-+*/%.<>=&|".contains(c)),
-        }
-        if depth > BRACKETS_MAX || operators > OPERATORS_MAX {
-            return Err(BadProgram::at(line, "nested too deep, or too long a chain of operators"));
-        }
-    }
-    Ok(())
 }
 
 type Refuse<'r> = dyn Fn(u64, String) -> BadProgram + 'r;

@@ -120,12 +120,59 @@ fn text_that_nests_deep_is_refused_before_it_is_parsed() {
         "-".repeat(size - 4) + "1",
         "1+".repeat(size / 2 - 1) + "1",
         "input".to_owned() + &".a".repeat(size / 2 - 3),
+        "input".to_owned() + &"[0]".repeat(size / 3 - 3),
+        "1".to_owned() + &" in 1".repeat(size / 5 - 3),
         format!("{}true{}", "true ? ".repeat(1025), " : true".repeat(2)),
     ] {
         let problem = refused(Cel, &text).problem;
         assert!(problem.contains("nested too deep"), "{problem}");
     }
     assert!(refused(Cel, &"a".repeat(size + 1)).problem.contains("longer"));
+}
+
+/// What a quote or a comment seems to hold back from the count must not reach the parser either.
+#[test]
+fn nothing_hides_in_quotes_or_comments() {
+    let deep = format!("{}true{}", "(".repeat(3000), ")".repeat(3000));
+    let chain = "1+".repeat(2000) + "1 == 2001";
+    for nested in [deep, chain] {
+        for before in [
+            "// don't\n",
+            "// \"\n",
+            r"r'\' == '' || ",
+            r"R'\' == '' || ",
+            r#"br"\" == b"" || "#,
+            r#"rb"\" == b"" || "#,
+            "'''it's''' == '' || ",
+            r#""""say "no""\"""" == "" || "#,
+            "'\n",
+            r"'\q",
+            "xr'\\' ' || ",
+            "`a//b` == '' || ",
+            "`a//b(\n",
+        ] {
+            refused(Cel, &format!("{before}{nested}"));
+        }
+    }
+}
+
+#[test]
+fn texts_and_comments_nest_nothing() {
+    let brackets = "([{".repeat(100);
+    let operators = "!".repeat(600);
+    for text in [
+        format!("'{brackets}' != ''"),
+        format!("\"{operators}\" != ''"),
+        format!("'\\'{brackets}\\x21\\u0021\\U00000021\\041' != \"'\""),
+        format!("r'{brackets}\\' != '' && R\"\\\" == '\\\\'"),
+        format!("b'{brackets}' != b'' && br'\\' == b'\\\\'"),
+        format!("'''it's\n{brackets}''' != '' && \"\"\"a\"\"\" == r\"\"\"a\"\"\""),
+        format!("// don't {brackets} {operators}\ntrue"),
+        "'CVE-1' in['CVE-1'] && 'a' in{'a': 1}".to_owned(),
+        "'' == ''".to_owned(),
+    ] {
+        assert!(accepts(Cel, &text), "{text}");
+    }
 }
 
 #[test]
