@@ -22,6 +22,8 @@ pub mod mirror;
 mod obstacle;
 pub mod oidc;
 mod outage;
+pub mod plausible;
+mod program;
 pub mod registry;
 mod retry;
 mod secret;

@@ -5,20 +5,17 @@
 //! standard output. "Not found" is an answer, in words that are part of the protocol; all else that
 //! is not credentials is a failure, and a failure is not "anonymous".
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
 use super::{Basic, Credential};
 use crate::deadline::Deadline;
 use crate::environment::Environment;
 use crate::error::{HelperProblem, Unauthorized, printable};
+use crate::program::{self, Ended};
 use crate::secret::Secret;
 
 /// Longest answer read, in bytes. Identity tokens have a few kilobytes.
@@ -111,22 +108,11 @@ async fn run(
     deadline: Deadline,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, Unauthorized> {
     let failed = |problem| failed(name, problem);
-    let program = find(name, environment).map_err(failed)?;
-    let mut child = Command::new(program)
-        .arg(action)
-        // What it finds in the environment is what our caller was given, not what we happen to have.
-        .env_clear()
-        .envs(environment.iter().map(|(name, value)| (name, value.expose())))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(broken(error)))?;
+    let mut command = program::command(&find(name, environment).map_err(failed)?, environment);
+    command.arg(action);
     let end = deadline.or_after(HELPER_TIMEOUT);
-    let heard = tokio::time::timeout_at(end.instant(), converse(&mut child, input)).await;
-    let heard = heard.unwrap_or(Err(HelperProblem::TimedOut));
-    let (status, output, errors) = heard.map_err(failed)?;
+    let ended = program::run(command, input, ANSWER_SIZE_MAX, end).await.map_err(failed)?;
+    let Ended { status, output, errors } = ended;
     if status.success() {
         return Ok(Some(output));
     }
@@ -140,69 +126,12 @@ async fn run(
     Err(failed(HelperProblem::Failed { message: printable(said.trim(), 300) }))
 }
 
-type Heard = (std::process::ExitStatus, Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
-
-/// Says what there is to say, and listens to both streams, so that none fills up. Who says too much
-/// is ended while we still seem to listen, so that nothing comes of their being interrupted.
-async fn converse(child: &mut Child, input: &[u8]) -> Result<Heard, HelperProblem> {
-    let (stdin, mut stdout, stderr) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let say = async {
-        if let Some(mut stdin) = stdin {
-            // A helper that does not listen ends before we are done; what it says counts.
-            let _ = stdin.write_all(input).await;
-        }
-        Ok(())
-    };
-    let output = async {
-        let output = hear(stdout.as_mut()).await?;
-        let max = ANSWER_SIZE_MAX;
-        if output.len() > max { Err(HelperProblem::TooLong { max }) } else { Ok(output) }
-    };
-    let heard = tokio::try_join!(say, output, hear(stderr));
-    if heard.is_err() {
-        // It may have ended by itself, which is as well.
-        let _ = child.start_kill();
-    }
-    let ((), output, errors) = heard?;
-    Ok((child.wait().await.map_err(broken)?, output, errors))
-}
-
-fn broken(error: io::Error) -> HelperProblem {
-    HelperProblem::Run(printable(&error.to_string(), 160))
-}
-
-/// Reads to the end, or one byte more than is taken.
-async fn hear(stream: Option<impl AsyncRead + Unpin>) -> Result<Zeroizing<Vec<u8>>, HelperProblem> {
-    let mut heard = Zeroizing::new(Vec::new());
-    if let Some(stream) = stream {
-        stream.take(ANSWER_SIZE_MAX as u64 + 1).read_to_end(&mut heard).await.map_err(broken)?;
-    }
-    Ok(heard)
-}
-
-/// The helper's program, in a directory of the given `PATH`. Relative directories are passed over:
-/// what lies where we happen to be is nobody's helper.
+/// The helper's program.
 fn find(name: &str, environment: &Environment) -> Result<PathBuf, HelperProblem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() || name.len() > NAME_SIZE_MAX || !name.bytes().all(plain) {
         return Err(HelperProblem::Name);
     }
-    let path = environment.get("PATH").map_or("", Secret::expose);
-    let separator = if cfg!(windows) { ';' } else { ':' };
-    path.split(separator)
-        .map(PathBuf::from)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join(format!("docker-credential-{name}")))
-        .find(|program| is_program(program))
-        .ok_or(HelperProblem::NotFound)
-}
-
-fn is_program(path: &Path) -> bool {
-    let Ok(metadata) = path.metadata() else { return false };
-    #[cfg(unix)]
-    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
-    #[cfg(not(unix))]
-    let executable = true;
-    metadata.is_file() && executable
+    let name = format!("docker-credential-{name}");
+    program::find(&name, environment).ok_or(HelperProblem::NotFound)
 }
