@@ -15,38 +15,13 @@ mod github;
 mod google;
 pub mod login;
 mod source;
+mod spiffe;
 mod token;
 
 pub use ambient::{Ambient, Provider};
 pub use source::{Places, TokenError};
+pub use spiffe::{GrpcStatus, WorkloadApiError};
 pub use token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
-
-use evidence::UnixTime;
-
-use crate::deadline::Deadline;
-use crate::environment::Environment;
-use crate::http::Http;
-use crate::secret::Secret;
 
 /// The audience of tokens for Sigstore authorities.
 pub const AUDIENCE: &str = "sigstore";
-
-/// Finds a token for an audience: the one given, else what [`Ambient`] finds in its usual places,
-/// without looking at the time.
-///
-/// # Errors
-/// When there is none, or the first one found is none.
-pub async fn find_token(
-    given: Option<Secret>,
-    environment: &Environment,
-    http: &Http,
-    audience: &str,
-    deadline: Deadline,
-) -> Result<IdentityToken, TokenError> {
-    if let Some(token) = given {
-        let malformed = |source| TokenError::Malformed { from: "the caller", source };
-        return IdentityToken::parse(token).map_err(malformed);
-    }
-    let ambient = Ambient { environment, http, places: &Places::default() };
-    ambient.find(audience, UnixTime::from_seconds(0), deadline).await
-}

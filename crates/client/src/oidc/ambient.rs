@@ -1,19 +1,18 @@
 //! The places that offer tokens without anybody logging in, in the order in which they are tried.
 //!
-//! Cosign's order: GitHub Actions, Buildkite, the variable, the file, Google. CI systems that it does
-//! not know come before Google, because a runner of theirs may well stand in Google's cloud, and the
-//! job is meant, not the runner. A place that is there but does not give a token is an error, not a
+//! Cosign's order: GitHub Actions, Buildkite, the variable, the file, Google, SPIFFE. CI systems that it
+//! does not know come before Google, because a runner of theirs may well stand in Google's cloud, and
+//! the job is meant, not the runner. A place that is there but does not give a token is an error, not a
 //! reason to sign as somebody else.
 
 use evidence::UnixTime;
 
 use super::source::{Places, Source, TokenError, parse};
 use super::token::IdentityToken;
-use super::{buildkite, circleci, codefresh, files, github, google};
+use super::{buildkite, circleci, codefresh, files, github, google, spiffe};
 use crate::deadline::Deadline;
 use crate::environment::Environment;
 use crate::http::Http;
-use crate::secret::Secret;
 
 /// Where a token is put by hand, and by GitLab's `id_tokens`.
 const VARIABLE: &str = "SIGSTORE_ID_TOKEN";
@@ -39,7 +38,7 @@ pub enum Provider {
     GoogleWorkload,
     /// A service account that ours may act for (`GOOGLE_SERVICE_ACCOUNT_NAME`).
     GoogleImpersonate,
-    /// A workload of SPIFFE. Known, but not asked: its interface is gRPC on a local socket.
+    /// The identity that the agent of SPIFFE knows this process by.
     Spiffe,
 }
 
@@ -103,8 +102,8 @@ const CIRCLECI: &str = "set SIGSTORE_ID_TOKEN to what `circleci run oidc get --c
     '{\"aud\":\"sigstore\"}'` prints";
 const BUDDY: &str = "let the action make an OIDC token with the audience `sigstore`, and put it \
     into SIGSTORE_ID_TOKEN";
-const SPIFFE: &str = "set SIGSTORE_ID_TOKEN to a JWT-SVID with the audience `sigstore` (`spire-agent \
-    api fetch jwt -audience sigstore`)";
+const SPIFFE: &str = "let SPIRE's server have a `jwt_issuer`, the URL of its OIDC discovery provider: \
+    an authority knows nobody without an issuer";
 const ANYWHERE: &str = "pass an identity token, set SIGSTORE_ID_TOKEN, or log in";
 
 /// All places that can be seen from here.
@@ -131,7 +130,7 @@ impl Ambient<'_> {
     ) -> Result<IdentityToken, TokenError> {
         for provider in Provider::ALL {
             match self.offer(provider, audience, now, deadline).await {
-                Ok(None) | Err(TokenError::NotSpoken { .. }) => {}
+                Ok(None) => {}
                 Ok(Some(token)) => return Ok(token),
                 Err(error) => return Err(error),
             }
@@ -145,7 +144,6 @@ impl Ambient<'_> {
             () if set("GITLAB_CI") => GITLAB,
             () if set("CIRCLECI") => CIRCLECI,
             () if set("BUDDY") => BUDDY,
-            () if set("SPIFFE_ENDPOINT_SOCKET") => SPIFFE,
             () if set("KUBERNETES_SERVICE_HOST") => PROJECTED,
             () => ANYWHERE,
         };
@@ -187,30 +185,24 @@ impl Ambient<'_> {
             Provider::Kubernetes => files::web_identities(&source),
             Provider::GoogleWorkload => google::workload(&source).await,
             Provider::GoogleImpersonate => google::impersonate(&source, now).await,
-            Provider::Spiffe => spiffe(&source),
+            Provider::Spiffe => spiffe::offer(&source).await,
         };
         let from = match provider {
             Provider::Variable => VARIABLE,
             provider => provider.name(),
         };
         let Some(token) = offered? else { return Ok(None) };
-        let token = parse(from, token)?;
+        let token = parse(from, token).map_err(|error| match (provider, error) {
+            // The standard asks for no issuer, and SPIRE's tokens have none by default.
+            (Provider::Spiffe, TokenError::Malformed { from, source }) => {
+                TokenError::Unusable { from, source, remedy: SPIFFE }
+            }
+            (_, error) => error,
+        })?;
         token.check(audience, now).map_err(|source| {
             let remedy = provider.audience_remedy(environment);
             TokenError::Unfit { from, source, remedy }
         })?;
         Ok(Some(token))
-    }
-}
-
-/// The workload interface of SPIFFE is gRPC over a Unix socket, which would bring an HTTP/2 and
-/// protobuf stack for one call.
-fn spiffe(source: &Source<'_>) -> Result<Option<Secret>, TokenError> {
-    match source.variable("SPIFFE_ENDPOINT_SOCKET") {
-        None => Ok(None),
-        Some(_) => {
-            let provider = Provider::Spiffe.name();
-            Err(TokenError::NotSpoken { provider, remedy: SPIFFE })
-        }
     }
 }

@@ -9,6 +9,7 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::de::DeserializeOwned;
 
+use super::spiffe::WorkloadApiError;
 use super::token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
 use crate::address::{self, BadUrl};
 use crate::deadline::Deadline;
@@ -34,6 +35,8 @@ pub struct Places {
     pub product_name: PathBuf,
     /// Google's service for tokens of other accounts.
     pub google_credentials: String,
+    /// The socket of SPIFFE's agent, unless `SPIFFE_ENDPOINT_SOCKET` names another.
+    pub spiffe_socket: PathBuf,
 }
 
 impl Default for Places {
@@ -44,6 +47,7 @@ impl Default for Places {
             google_metadata: "metadata.google.internal".to_owned(),
             product_name: "/sys/class/dmi/id/product_name".into(),
             google_credentials: "https://iamcredentials.googleapis.com".to_owned(),
+            spiffe_socket: "/tmp/spire-agent/public/api.sock".into(),
         }
     }
 }
@@ -66,14 +70,6 @@ pub enum TokenError {
         /// The place.
         provider: &'static str,
     },
-    /// A place that is not spoken to.
-    #[error("identity tokens of {provider} are not asked for by this program")]
-    NotSpoken {
-        /// The place.
-        provider: &'static str,
-        /// What to do instead.
-        remedy: &'static str,
-    },
     /// What was given is no token.
     #[error("the identity token from {from}")]
     Malformed {
@@ -81,6 +77,16 @@ pub enum TokenError {
         from: &'static str,
         /// What is wrong.
         source: ParseTokenError,
+    },
+    /// What was given lacks what an authority needs, and whoever makes it can add it.
+    #[error("the identity token from {from}")]
+    Unusable {
+        /// Where it came from.
+        from: &'static str,
+        /// What is wrong.
+        source: ParseTokenError,
+        /// What to change.
+        remedy: &'static str,
     },
     /// A token that would be refused.
     #[error("the identity token from {from}")]
@@ -143,6 +149,9 @@ pub enum TokenError {
     /// The endpoint could not be asked.
     #[error("no identity token")]
     Fetch(#[from] FetchError),
+    /// The agent of SPIFFE gave none.
+    #[error("no identity token of SPIFFE")]
+    WorkloadApi(#[from] WorkloadApiError),
 }
 
 impl TokenError {
@@ -151,7 +160,7 @@ impl TokenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Absent { remedy }
-            | Self::NotSpoken { remedy, .. }
+            | Self::Unusable { remedy, .. }
             | Self::Unfit { remedy, source: Unfit::Audience { .. }, .. } => {
                 Some((*remedy).to_owned())
             }
@@ -160,6 +169,7 @@ impl TokenError {
             ),
             Self::NotPermitted => Some("give the job `permissions: id-token: write`".to_owned()),
             Self::Fetch(error) => error.hint(),
+            Self::WorkloadApi(error) => error.hint().map(str::to_owned),
             _ => None,
         }
     }
