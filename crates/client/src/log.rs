@@ -1,10 +1,12 @@
 //! A transparency log: a signature goes there, a log entry comes back.
 //!
-//! The entry is a claim like any other until `verify` has proven it. Searching a log is not spoken
-//! yet.
+//! The entry is a claim like any other until `verify` has proven it.
 
+mod search;
 mod v1;
 mod v2;
+
+pub use search::ProveError;
 
 use std::sync::Arc;
 

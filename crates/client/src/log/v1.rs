@@ -20,7 +20,7 @@ use crate::error::FetchError;
 use crate::http::{Answer, Redirects, Request};
 use crate::json;
 
-const PATH: &str = "api/v1/log/entries";
+pub(super) const PATH: &str = "api/v1/log/entries";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,7 +94,7 @@ impl Log {
 }
 
 /// The entry as it is proposed, which for `hashedrekord` is as it will be logged.
-fn propose(content: &Content, signed_by: &SignedBy) -> Result<Vec<u8>, AppendError> {
+pub(super) fn propose(content: &Content, signed_by: &SignedBy) -> Result<Vec<u8>, AppendError> {
     match content {
         Content::Message { digest, signature } => {
             let digest = digest.ok_or(AppendError::NoDigest)?;
@@ -142,12 +142,28 @@ fn entry_id(location: &str) -> Option<&str> {
 }
 
 /// Reads the one entry of an answer.
-fn read(answer: &Answer) -> Result<LogEntry, FetchError> {
-    let bad = |found: &str| answer.malformed("a log entry", found);
-    let entries: BTreeMap<String, EntryJson> =
-        json::parse(&answer.body).map_err(|error| bad(&error.to_string()))?;
-    let count = entries.len();
-    let (1, Some(entry)) = (count, entries.into_values().next()) else {
+pub(super) fn read(answer: &Answer) -> Result<LogEntry, FetchError> {
+    let named = json::parse(&answer.body)
+        .map_err(|error: serde_json::Error| answer.malformed(ENTRY, error.to_string()))?;
+    one(answer, named)
+}
+
+/// Reads all entries of an answer to a search.
+pub(super) fn read_all(answer: &Answer) -> Result<Vec<LogEntry>, FetchError> {
+    let all: Vec<NamedEntry> = json::parse(&answer.body)
+        .map_err(|error| answer.malformed("a list of log entries", error.to_string()))?;
+    all.into_iter().map(|named| one(answer, named)).collect()
+}
+
+/// An entry under its identifier.
+type NamedEntry = BTreeMap<String, EntryJson>;
+
+const ENTRY: &str = "a log entry";
+
+fn one(answer: &Answer, named: NamedEntry) -> Result<LogEntry, FetchError> {
+    let bad = |found: &str| answer.malformed(ENTRY, found);
+    let count = named.len();
+    let (1, Some(entry)) = (count, named.into_values().next()) else {
         return Err(bad(&format!("{count} entries")));
     };
     let base64 = |text: &str| STANDARD.decode(text).map_err(|_| bad("something not in base64"));

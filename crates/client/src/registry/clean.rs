@@ -99,15 +99,40 @@ impl Registry {
                     .iter()
                     .any(|attachment| attachment.kind == AttachmentKind::Bundle)
         });
+        let bundles: Vec<_> =
+            bundles.map(|bundle| (bundle.manifest.digest, bundle.place)).collect();
+        self.delete_referrers(image, subject, &bundles, cleaned, deadline).await;
+    }
+
+    /// Takes away what refers to a manifest, each where it was found. What could not be is told.
+    pub async fn remove_referrers(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        referrers: &[(Digest, Place)],
+        deadline: Deadline,
+    ) -> Cleaned {
+        let mut cleaned = Cleaned::default();
+        self.delete_referrers(image, subject, referrers, &mut cleaned, deadline).await;
+        cleaned
+    }
+
+    async fn delete_referrers(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        referrers: &[(Digest, Place)],
+        cleaned: &mut Cleaned,
+        deadline: Deadline,
+    ) {
         let mut unlisted = Vec::new();
-        for bundle in bundles {
-            let digest = bundle.manifest.digest;
-            match self.delete_manifest(image, &digest, deadline).await {
+        for (digest, place) in referrers {
+            match self.delete_manifest(image, digest, deadline).await {
                 Ok(deleted) => {
                     if deleted == Deleted::Gone {
                         cleaned.removed.push(digest.to_string());
                     }
-                    if bundle.place == Place::Referrers(ReferrersSource::FallbackTag) {
+                    if *place == Place::Referrers(ReferrersSource::FallbackTag) {
                         unlisted.push(digest.to_string());
                     }
                 }

@@ -72,6 +72,8 @@ struct NewLayers<'a> {
     image: &'a ImageRef,
     tag: String,
     layers: Vec<Descriptor>,
+    /// Content that goes when these come.
+    obsolete: &'a [Digest],
     deadline: Deadline,
 }
 
@@ -123,6 +125,23 @@ impl Registry {
         layers: &[Layer],
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
+        self.replace_cosign_layers(image, subject, tag, layers, &[], deadline).await
+    }
+
+    /// The same, and takes away the layers with these contents: those that were seen when they
+    /// became obsolete, and no other that came meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::add_cosign_layers`].
+    pub async fn replace_cosign_layers(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        layers: &[Layer],
+        obsolete: &[Digest],
+        deadline: Deadline,
+    ) -> Result<Digest, FetchError> {
         let Some(tag) = tag.of(subject) else {
             let attempt = self.attempt(image, subject);
             let (wanted, found) =
@@ -139,7 +158,7 @@ impl Registry {
                 ..Descriptor::new(&layer.media_type, digest, size)
             });
         }
-        self.add_descriptors(image, tag, descriptors, deadline).await
+        self.add_descriptors(image, tag, descriptors, obsolete, deadline).await
     }
 
     /// Adds the layers of a manifest, whose blobs are there, to one of Cosign's tags. Under a tag
@@ -157,7 +176,8 @@ impl Registry {
         match (there, &manifest.content) {
             (Some(there), _) if there.digest == manifest.digest => {}
             (Some(_), ManifestContent::Image(content)) => {
-                self.add_descriptors(image, name, content.layers.clone(), deadline).await?;
+                let layers = content.layers.clone();
+                self.add_descriptors(image, name, layers, &[], deadline).await?;
             }
             _ => {
                 let bytes = manifest.bytes.clone();
@@ -172,11 +192,12 @@ impl Registry {
         image: &ImageRef,
         tag: String,
         mut layers: Vec<Descriptor>,
+        obsolete: &[Digest],
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
         let mut seen = HashSet::new();
         layers.retain(|layer| seen.insert((layer.digest, signature(layer).to_owned())));
-        let layers = NewLayers { registry: self, image, tag, layers, deadline };
+        let layers = NewLayers { registry: self, image, tag, layers, obsolete, deadline };
         let current = self.merge(image, &layers, deadline).await?;
         Ok(Digest::sha256(&current.answer.body))
     }
@@ -202,10 +223,12 @@ impl Merging for NewLayers<'_> {
 
     fn holds(&self, current: &Current) -> bool {
         self.missing(current).is_empty()
+            && !current.layers.iter().any(|layer| self.is_obsolete(layer))
     }
 
     async fn with(&self, current: &Current, _: bool) -> Result<Wanted, FetchError> {
-        let mut layers = current.layers.clone();
+        let kept = current.layers.iter().filter(|layer| !self.is_obsolete(layer));
+        let mut layers: Vec<_> = kept.cloned().collect();
         for layer in self.missing(current) {
             layers.push(serde_json::to_value(layer).expect("a descriptor is text and numbers"));
         }
@@ -234,6 +257,12 @@ impl Merging for NewLayers<'_> {
 }
 
 impl NewLayers<'_> {
+    fn is_obsolete(&self, layer: &Value) -> bool {
+        let is_new = self.layers.iter().any(|new| same(layer, new));
+        let digest = layer["digest"].as_str();
+        !is_new && self.obsolete.iter().any(|gone| digest == Some(&gone.to_string()))
+    }
+
     fn missing(&self, current: &Current) -> Vec<&Descriptor> {
         let is_there = |layer: &Descriptor| current.layers.iter().any(|there| same(there, layer));
         self.layers.iter().filter(|layer| !is_there(layer)).collect()
