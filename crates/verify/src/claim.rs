@@ -183,7 +183,7 @@ pub fn verify(
     for (index, entry) in logged.entries() {
         bind_entry(index, entry, evidence, &signer, artifact)?;
     }
-    let entries: Vec<_> = logged.entries().map(|(_, entry)| entry.clone()).collect();
+    let entries = logged.into_entries();
     if !entries.is_empty() {
         trace.passed(Check::LogBinding, || {
             let wanted = "entries about this signature and this signer".to_owned();

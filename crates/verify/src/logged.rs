@@ -83,23 +83,23 @@ impl VerifiedEntry {
     }
 }
 
-/// What the logs of the trust root say of a piece of evidence.
+/// What the logs of the trust root say of a piece of evidence: every entry of theirs, proven. There is
+/// none only where the policy waives logging.
 #[derive(Clone, Debug)]
-pub enum Logged {
-    /// They hold it: every entry of theirs, proven, with its position among the evidence's entries.
-    Proven(NonEmpty<(usize, VerifiedEntry)>),
-    /// Nothing, which the policy waives.
-    Waived,
+pub struct Logged {
+    /// Each with its position among the evidence's entries.
+    entries: Vec<(usize, VerifiedEntry)>,
 }
 
 impl Logged {
     /// The proven entries, each with its position among the evidence's.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, &VerifiedEntry)> {
-        let proven = match self {
-            Self::Proven(entries) => Some(entries.iter()),
-            Self::Waived => None,
-        };
-        proven.into_iter().flatten().map(|(index, entry)| (*index, entry))
+        self.entries.iter().map(|(index, entry)| (*index, entry))
+    }
+
+    /// The proven entries alone.
+    pub(crate) fn into_entries(self) -> Vec<VerifiedEntry> {
+        self.entries.into_iter().map(|(_, entry)| entry).collect()
     }
 }
 
@@ -116,32 +116,30 @@ pub fn verify(
     logging: Logging,
     trace: &mut Trace,
 ) -> Result<Logged, Refusal> {
-    let mut proven = Vec::new();
+    let mut entries = Vec::new();
     for (index, entry) in evidence.entries.iter().enumerate() {
         match verify_entry(index, entry, evidence.format, roots, trace) {
-            Ok(entry) => proven.push((index, entry)),
+            Ok(entry) => entries.push((index, entry)),
             Err(unknown @ Refusal::UnknownLog { .. }) if logging == Logging::Waived => {
                 trace.skipped(Check::LogInclusion, || unknown.wanted_and_found());
             }
             Err(refusal) => return Err(refusal),
         }
     }
-    match (NonEmpty::from_vec(proven), logging) {
-        (Some(proven), _) => {
-            let keys = proven.iter().map(|(_, entry)| entry.log_key());
-            check_threshold(Observers::Logs, roots.thresholds.logs, keys)?;
-            Ok(Logged::Proven(proven))
+    if entries.is_empty() {
+        match logging {
+            Logging::Required => return Err(Refusal::NotLogged),
+            Logging::Waived => check_none(Observers::Logs, roots.thresholds.logs)?,
         }
-        (None, Logging::Required) => Err(Refusal::NotLogged),
-        (None, Logging::Waived) => {
-            check_none(Observers::Logs, roots.thresholds.logs)?;
-            trace.waived(Check::LogInclusion, || {
-                let found = "in no log that is known, which is waived";
-                (Check::LogInclusion.wanted().to_owned(), found.to_owned())
-            });
-            Ok(Logged::Waived)
-        }
+        trace.waived(Check::LogInclusion, || {
+            let found = "in no log that is known, which is waived";
+            (Check::LogInclusion.wanted().to_owned(), found.to_owned())
+        });
+    } else {
+        let keys = entries.iter().map(|(_, entry)| entry.log_key());
+        check_threshold(Observers::Logs, roots.thresholds.logs, keys)?;
     }
+    Ok(Logged { entries })
 }
 
 fn verify_entry(

@@ -104,7 +104,7 @@ fn paths_above(
         return Vec::new();
     }
     let issued_last = |issuer: &&Certificate| check_link(0, last, issuer).is_ok();
-    let through = |issuer: &Certificate| [path.as_slice(), &[issuer.clone()]].concat();
+    let through = |issuer: &Certificate| [path.as_slice(), std::slice::from_ref(issuer)].concat();
     let ends = roots.iter().filter(issued_last).map(through);
     let further = intermediates.iter().filter(issued_last).filter(|issuer| !path.contains(issuer));
     let further = further.flat_map(|issuer| paths_above(through(issuer), roots, intermediates));

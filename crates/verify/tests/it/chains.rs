@@ -13,7 +13,7 @@ use verify::{Refusal, TrustRoot};
 use crate::judging::{JUDGED, Judged, prove};
 
 /// An instance whose signers stand below that many authorities.
-fn deep(authorities: usize) -> Instance {
+pub(crate) fn deep(authorities: usize) -> Instance {
     let mut instance = Instance::default();
     let kinds = [KeyKind::EcdsaP256, KeyKind::EcdsaP384, KeyKind::EcdsaP521, KeyKind::Ed25519];
     let key = |level: usize| Key::named(&format!("level {level}"), kinds[level % kinds.len()]);

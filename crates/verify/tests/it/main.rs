@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod advisories;
+mod brought;
 mod chains;
 mod claims;
 mod cosign;
@@ -16,9 +17,11 @@ mod explained;
 mod fields;
 mod guards;
 mod judging;
+mod named;
 mod recorded_bundles;
 mod refusals;
 mod rules;
 mod swapped;
 mod trust_root;
 mod verdicts;
+mod waivers;
