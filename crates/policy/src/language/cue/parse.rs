@@ -2,6 +2,7 @@
 //!
 //! The CUE language specification, "Lexical elements", "Structs", "Lists", "Expressions".
 
+mod references;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,12 +29,12 @@ pub(super) fn policy(text: &str) -> Result<Cue, BadProgram> {
     parser.clauses()?;
     let mut top = Struct { open: true, ..Struct::default() };
     parser.declarations(&mut top, true)?;
-    parser.check_references()?;
+    references::check(&parser.references, &parser.definitions, &top)?;
     if top.fields.is_empty() && top.patterns.is_empty() {
         return Err(BadProgram::new("it asks nothing: there is no field at the top"));
     }
     let definitions = parser.definitions.into_iter();
-    Ok(Cue { top, definitions: definitions.map(|(name, (_, it))| (name, it)).collect() })
+    Ok(Cue { top, definitions: definitions.map(|(name, it)| (name, it.value)).collect() })
 }
 
 struct Parser {
@@ -42,10 +43,16 @@ struct Parser {
     next: usize,
     depth: usize,
     in_definition: bool,
-    /// With the definitions that each refers to.
-    definitions: BTreeMap<String, (BTreeSet<String>, Constraint)>,
+    definitions: BTreeMap<String, Definition>,
     /// Every reference, with its line.
     references: Vec<(usize, String)>,
+}
+
+struct Definition {
+    line: usize,
+    /// The definitions that it refers to.
+    refers: BTreeSet<String>,
+    value: Constraint,
 }
 
 /// What stands before the colon of a declaration.
@@ -166,8 +173,8 @@ impl Parser {
         self.in_definition = true;
         let value = self.value_of_label()?;
         self.in_definition = false;
-        let referred = self.references[before..].iter().map(|(_, name)| name.clone()).collect();
-        if self.definitions.insert(name, (referred, value)).is_some() {
+        let refers = self.references[before..].iter().map(|(_, name)| name.clone()).collect();
+        if self.definitions.insert(name, Definition { line, refers, value }).is_some() {
             return Err(BadProgram::at(line, "a definition in several parts is not read here"));
         }
         Ok(())
@@ -398,25 +405,6 @@ impl Parser {
         }
         self.depth -= 1;
         Ok(Constraint::List(list))
-    }
-
-    fn check_references(&self) -> Result<(), BadProgram> {
-        for (line, name) in &self.references {
-            if !self.definitions.contains_key(name) {
-                return Err(BadProgram::at(*line, format!("there is no definition `{name}`")));
-            }
-            let mut seen = BTreeSet::new();
-            let mut waiting = vec![name];
-            while let Some(next) = waiting.pop() {
-                let Some((referred, _)) = self.definitions.get(next) else { continue };
-                if referred.contains(name) {
-                    let problem = format!("`{name}` refers to itself, which is not read here");
-                    return Err(BadProgram::at(*line, problem));
-                }
-                waiting.extend(referred.iter().filter(|name| seen.insert(*name)));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -203,6 +203,30 @@ fn definitions_that_multiply_are_given_up() {
     assert_eq!(problem(Cue, &policy, &statement()), "more than 4000000 comparisons");
 }
 
+/// The comparison recurses as deep as definitions lead on from one to the next.
+#[test]
+fn definitions_lead_on_only_so_far() {
+    let chain = |length: usize, next: fn(usize) -> String| {
+        let mut policy = format!("predicate: #D{length}\n#D0: _\n");
+        for n in 1..=length {
+            policy.push_str(&format!("#D{n}: {}\n", next(n - 1)));
+        }
+        policy
+    };
+    let plain = |below: usize| format!("#D{below}");
+    assert!(accepts(Cue, &chain(200, plain)));
+    let nested =
+        |below: usize| format!("({}#D{below}{})", "(1 | (2 & ".repeat(20), "))".repeat(20));
+    for too_deep in [chain(14_000, plain), chain(200, nested)] {
+        let error = refused(Cue, &too_deep);
+        assert!(error.problem.contains("deeper than 256"), "{error}");
+        assert!(error.line.is_some(), "{error:?}");
+    }
+    // In a circle they would lead on for ever, however far around it is.
+    let circle = chain(3, plain) + "#E: {a: #F}\n#F: [...#G]\n#G: 1 | #E\n";
+    assert!(refused(Cue, &circle).problem.contains("itself"));
+}
+
 #[test]
 fn a_statement_that_is_no_object_is_refused() {
     let program = load(Cue, "predicate?: string");
