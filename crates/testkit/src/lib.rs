@@ -27,6 +27,7 @@ pub mod scene;
 pub mod submission;
 pub mod timestamp;
 pub mod tools;
+pub mod tuf;
 pub mod untrusted;
 
 pub use cosign::SealedLayer;

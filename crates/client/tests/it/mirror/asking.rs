@@ -7,11 +7,11 @@ use client::mirror::{MAX_AGE, Mirror, MirrorError, Origin, SigningProfile, Warni
 
 use super::{ALWAYS, USUAL, ask, at, kept, mirror, now};
 use crate::http;
-use crate::tuf::{Draft, Repository};
+use crate::tuf::{Repository, usual_draft};
 
 #[tokio::test]
 async fn a_mirror_is_asked_once_a_day() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, _) = kept(&repository, &draft, &folder).await;
@@ -42,7 +42,7 @@ async fn a_mirror_is_asked_once_a_day() {
 
 #[tokio::test]
 async fn the_targets_are_a_trust_root_and_signing_configurations() {
-    let mut draft = Draft::default();
+    let mut draft = usual_draft();
     let v2 = draft.content["signing_config.v0.2.json"].clone();
     draft.content.insert("signing_config_rekor_v2.v0.2.json", v2);
     let repository = Repository::start(&draft).await;
@@ -69,7 +69,7 @@ async fn the_targets_are_a_trust_root_and_signing_configurations() {
 
 #[tokio::test]
 async fn a_mirror_that_is_away_is_waited_for_until_the_copy_ends() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, _) = kept(&repository, &draft, &folder).await;
@@ -89,7 +89,7 @@ async fn a_mirror_that_is_away_is_waited_for_until_the_copy_ends() {
 #[tokio::test]
 async fn time_for_a_mirror_is_bounded() {
     let server = crate::server::Server::start(|_| crate::server::Reply::Hang(Vec::new())).await;
-    let mirror = Mirror::new(server.url("").parse().unwrap(), Draft::default().root(1)).unwrap();
+    let mirror = Mirror::new(server.url("").parse().unwrap(), usual_draft().root(1)).unwrap();
     let deadline = Deadline::after(Duration::from_millis(50));
     let error = mirror.material(&http(), ALWAYS, now(), deadline).await.unwrap_err();
     assert!(matches!(error, MirrorError::Fetch { .. }), "{error:?}");

@@ -7,7 +7,7 @@ use client::mirror::{Fault, Mirror, MirrorError, Refresh, Warning};
 use serde_json::{Value, json};
 
 use super::{ALWAYS, USUAL, ask, at, copy, copy_path, kept, mirror, now, refused, refused_by};
-use crate::tuf::{Draft, Repository, id, key};
+use crate::tuf::{Draft, Repository, id, key, usual_draft};
 
 #[tokio::test]
 async fn roots_are_followed_one_by_one() {
@@ -17,7 +17,7 @@ async fn roots_are_followed_one_by_one() {
             vec!["bob", "cat", "dan"],
             vec!["dan", "eve", "fay"],
         ],
-        ..Draft::default()
+        ..usual_draft()
     };
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +35,7 @@ async fn roots_are_followed_one_by_one() {
 async fn a_root_is_signed_by_the_one_before_and_by_itself() {
     let draft = Draft {
         roots: vec![vec!["ann", "bob", "cat"], vec!["dan", "eve", "fay"]],
-        ..Draft::default()
+        ..usual_draft()
     };
     for signers in [
         // One of the old ones is missing, or of the new ones, or both are.
@@ -60,7 +60,7 @@ async fn a_root_is_signed_by_the_one_before_and_by_itself() {
 
 #[tokio::test]
 async fn every_role_needs_its_own_signatures() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     for (role, signers, wanted) in [
         ("targets", &["ann"][..], 2),
         ("targets", &["machine", "eve"], 2),
@@ -97,7 +97,7 @@ async fn one_key_under_two_names_is_one_key() {
         key
     };
     for public in [key as fn(&str) -> Value, other_writing] {
-        let draft = Draft::default().signed_by("targets", &["ann", "ann=ann again"]);
+        let draft = usual_draft().signed_by("targets", &["ann", "ann=ann again"]);
         // In a root that comes, and in the one to begin with.
         let rotated = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..draft.clone() };
         let fault = refused(&rotated.edit("root", two_names(public))).await;
@@ -111,7 +111,7 @@ async fn one_key_under_two_names_is_one_key() {
 /// The same in a copy, which anybody may have written.
 #[tokio::test]
 async fn one_key_is_one_key_in_a_copy_too() {
-    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..Draft::default() };
+    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..usual_draft() };
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, good) = kept(&repository, &draft, &folder).await;
@@ -137,7 +137,7 @@ async fn one_key_is_one_key_in_a_copy_too() {
 
 #[tokio::test]
 async fn no_threshold_is_none_at_all() {
-    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..Draft::default() };
+    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..usual_draft() };
     for threshold in [json!(0), json!(-1), json!("2"), json!(null)] {
         let zero = draft.clone().signed_by("timestamp", &[]).edit("root", move |root| {
             root["roles"]["timestamp"]["threshold"] = threshold.clone();
@@ -149,7 +149,7 @@ async fn no_threshold_is_none_at_all() {
 
 #[tokio::test]
 async fn what_was_seen_is_not_taken_back() {
-    let draft = Draft::default().versions(5, 5, 5);
+    let draft = usual_draft().versions(5, 5, 5);
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, copy_before) = kept(&repository, &draft, &folder).await;
@@ -180,7 +180,7 @@ async fn what_was_seen_is_not_taken_back() {
 
 #[tokio::test]
 async fn an_expired_copy_still_tells_what_is_older() {
-    let draft = Draft::default().versions(5, 5, 5).until("timestamp", "2026-06-02T00:00:00Z");
+    let draft = usual_draft().versions(5, 5, 5).until("timestamp", "2026-06-02T00:00:00Z");
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, _) = kept(&repository, &draft, &folder).await;
@@ -193,7 +193,7 @@ async fn an_expired_copy_still_tells_what_is_older() {
 
 #[tokio::test]
 async fn pieces_of_several_repositories_make_none() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let mut other = draft.clone();
     other.content.insert("trusted_root.json", b"{}".to_vec());
     for path in ["/1.snapshot.json", "/1.targets.json"] {
@@ -222,7 +222,7 @@ async fn pieces_of_several_repositories_make_none() {
 
 #[tokio::test]
 async fn a_target_is_what_was_signed_for() {
-    let mut draft = Draft::default();
+    let mut draft = usual_draft();
     let signed = draft.content["trusted_root.json"].clone();
     let mut flipped = signed.clone();
     flipped[0] ^= 1;
@@ -262,7 +262,7 @@ async fn a_target_is_what_was_signed_for() {
 #[tokio::test]
 async fn names_in_metadata_lead_nowhere() {
     for hash in ["../../secret", "/etc/passwd?", "..", "a\u{0}b", "%2e%2e/x", "x y", ""] {
-        let draft = Draft::default().edit("targets", move |targets| {
+        let draft = usual_draft().edit("targets", move |targets| {
             targets["targets"]["trusted_root.json"]["hashes"] = json!({"sha256": hash});
         });
         let repository = Repository::start(&draft).await;
@@ -279,7 +279,7 @@ async fn names_in_metadata_lead_nowhere() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
     // Delegated roles with such names, which the library asks for in percent-encoding.
-    let mut draft = Draft::default();
+    let mut draft = usual_draft();
     draft.content.clear();
     let name = "../../../../tmp/x";
     let draft = draft
@@ -302,7 +302,7 @@ async fn names_in_metadata_lead_nowhere() {
 async fn what_has_ended_is_named_with_its_end() {
     let end = "2026-06-01T00:00:00Z";
     for role in ["root", "timestamp", "snapshot", "targets"] {
-        let draft = Draft::default().until(role, end);
+        let draft = usual_draft().until(role, end);
         let repository = Repository::start(&draft).await;
         let mirror = mirror(&repository, &draft);
         // At the very moment it has ended.
@@ -318,7 +318,7 @@ async fn what_has_ended_is_named_with_its_end() {
         assert!(warned, "{role}: {:?}", material.warnings());
     }
     let material = {
-        let draft = Draft::default();
+        let draft = usual_draft();
         let repository = Repository::start(&draft).await;
         ask(&mirror(&repository, &draft), ALWAYS, now()).await.unwrap()
     };
@@ -327,7 +327,7 @@ async fn what_has_ended_is_named_with_its_end() {
 
 #[tokio::test]
 async fn an_answer_without_end_is_not_read() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     for path in
         ["2.root.json", "timestamp.json", "snapshot.json", "targets.json", "trusted_root.json"]
     {
@@ -344,7 +344,7 @@ async fn an_answer_without_end_is_not_read() {
 
 #[tokio::test]
 async fn roots_without_end_are_not_followed() {
-    let draft = Draft { roots: vec![vec!["ann", "bob"]; 66], ..Draft::default() };
+    let draft = Draft { roots: vec![vec!["ann", "bob"]; 66], ..usual_draft() };
     let repository = Repository::start(&draft).await;
     let fault = refused_by(&mirror(&repository, &draft)).await;
     assert!(matches!(fault, Fault::Malformed(_)), "{fault:?}");
@@ -353,7 +353,7 @@ async fn roots_without_end_are_not_followed() {
 
 #[tokio::test]
 async fn too_many_keys_are_not_read() {
-    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..Draft::default() };
+    let draft = Draft { roots: vec![vec!["ann", "bob", "cat"]; 2], ..usual_draft() };
     let many = draft.edit("root", |root| {
         for number in 0..61 {
             root["keys"][format!("{number}")] = key("eve");

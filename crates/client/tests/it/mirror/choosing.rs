@@ -5,12 +5,12 @@ use std::path::Path;
 use client::mirror::{InitializeError, Mirror, MirrorError, Settings, SettingsError, initialize};
 
 use super::{USUAL, ask, now};
-use crate::tuf::{Draft, Repository};
+use crate::tuf::{Repository, usual_draft};
 use crate::{ample, http};
 
 #[tokio::test]
 async fn a_mirror_is_chosen_for_good() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let root = draft.root(1);
@@ -39,7 +39,7 @@ async fn a_mirror_is_chosen_for_good() {
 
 #[test]
 fn settings_say_which_mirror() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("1.root.json");
     std::fs::write(&root, draft.root(1)).unwrap();

@@ -6,11 +6,11 @@ use client::mirror::{
 use serde_json::{Value, json};
 
 use super::{ALWAYS, USUAL, ask, at, copy, copy_path, kept, mirror, now};
-use crate::tuf::{Draft, Repository};
+use crate::tuf::{Repository, usual_draft};
 
 #[tokio::test]
 async fn offline_sends_nothing() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, _) = kept(&repository, &draft, &folder).await;
@@ -57,7 +57,7 @@ async fn what_the_program_brings_along_is_a_root() {
 /// CVE-2024-51491: a home that cannot be written decides nothing.
 #[tokio::test]
 async fn a_copy_that_cannot_be_kept_is_done_without() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let mirror = mirror(&repository, &draft).kept_in(file.path().join("below a file"));
@@ -69,7 +69,7 @@ async fn a_copy_that_cannot_be_kept_is_done_without() {
 
 #[tokio::test]
 async fn a_broken_copy_is_replaced_and_never_believed() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, good) = kept(&repository, &draft, &folder).await;
@@ -110,7 +110,7 @@ async fn a_broken_copy_is_replaced_and_never_believed() {
 
 #[tokio::test]
 async fn a_newer_copy_of_another_process_stays() {
-    let draft = Draft::default().versions(5, 5, 5);
+    let draft = usual_draft().versions(5, 5, 5);
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let (mirror, _) = kept(&repository, &draft, &folder).await;
@@ -149,7 +149,7 @@ async fn a_newer_copy_of_another_process_stays() {
 /// What sigstore-go leaves in `TUF_ROOT`: a file for each role.
 #[tokio::test]
 async fn what_cosign_left_is_read() {
-    let draft = Draft::default();
+    let draft = usual_draft();
     let repository = Repository::start(&draft).await;
     let folder = tempfile::tempdir().unwrap();
     let name = repository.server.host().replace(':', "-");
