@@ -12,6 +12,7 @@ pub mod copy;
 pub mod cosign_tags;
 mod delete;
 pub mod discover;
+pub mod index_content;
 pub mod inventory;
 pub mod manifest;
 mod mirror;
@@ -38,8 +39,11 @@ pub use copy::{Copied, Copying};
 pub use cosign_tags::CosignTag;
 pub use delete::Deleted;
 pub use discover::{Discovery, Found, Ignored, IgnoredReason, RawEvidence};
+pub use index_content::{IndexContent, Named, NamedKind};
 pub use inventory::Inventory;
-pub use manifest::{Descriptor, ImageIndex, ImageManifest, Manifest, ManifestContent};
+pub use manifest::{
+    Descriptor, ImageIndex, ImageManifest, LookedUp, Manifest, ManifestContent, Platform,
+};
 pub use mirror::{MirrorRule, ParseMirrorError};
 pub use options::RegistryOptions;
 pub use probe::RegistryProbe;

@@ -11,6 +11,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{Registry, mirror};
 use crate::deadline::Deadline;
@@ -29,7 +30,7 @@ pub const MEDIA_TYPE_SIZE_MAX: usize = 255;
 pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
@@ -134,6 +135,15 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// What an image reference means now, as its registry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookedUp {
+    /// The digest that it stands for.
+    pub digest: Digest,
+    /// Whether that is an index, where it was said.
+    pub is_index: Option<bool>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -173,24 +183,83 @@ impl Registry {
         self.resolve_tag(image, tag, deadline).await
     }
 
+    /// The digest that an image reference means now. Less is asked than by [`Self::resolve`], because
+    /// the manifest is not fetched: it may not even be there.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn look_up(
+        &self,
+        image: &ImageRef,
+        deadline: Deadline,
+    ) -> Result<LookedUp, FetchError> {
+        let tag = match (image.digest(), image.tag()) {
+            (Some(digest), _) => return Ok(LookedUp { digest: *digest, is_index: None }),
+            (None, Some(tag)) => tag,
+            (None, None) => unreachable!("a reference has a tag or a digest"),
+        };
+        for place in self.mirrors(image, false) {
+            let time = mirror::share(deadline);
+            if let Ok(found) = self.look_up_tag(&place, tag, time).await {
+                return Ok(found);
+            }
+        }
+        self.look_up_tag(image, tag, deadline).await
+    }
+
+    async fn look_up_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        deadline: Deadline,
+    ) -> Result<LookedUp, FetchError> {
+        let head = self.head_of_tag(image, tag, deadline).await?;
+        if let Some((digest, media_type)) = announced_manifest(&head)? {
+            let is_index = Some([OCI_INDEX, DOCKER_LIST].contains(&media_type));
+            return Ok(LookedUp { digest, is_index });
+        }
+        let manifest = self.get_tag(image, tag, deadline).await?;
+        let is_index = Some(matches!(manifest.content, ManifestContent::Index(_)));
+        Ok(LookedUp { digest: manifest.digest, is_index })
+    }
+
     async fn resolve_tag(
         &self,
         image: &ImageRef,
         tag: &str,
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
-        let url = self.url(image, &format!("manifests/{tag}"))?;
         // Docker Hub counts GET and not HEAD against its limit, and content by digest is cached.
-        let head = Request::head(url.clone()).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        let head = self.head_of_tag(image, tag, deadline).await?;
+        match announced(&head)? {
+            Some(digest) if head.status.as_u16() == 200 => {
+                self.fetch_manifest(image, &digest, deadline).await
+            }
+            _ => self.get_tag(image, tag, deadline).await,
+        }
+    }
+
+    /// What a registry says of a tag without sending what it stands for. Not every registry has an
+    /// answer; failures that would be the same if all were asked for are final.
+    async fn head_of_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        deadline: Deadline,
+    ) -> Result<Answer, FetchError> {
+        let url = self.url(image, &format!("manifests/{tag}"))?;
+        let head = Request::head(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
         let head = self.send(image, head, deadline).await?;
-        if let (200, Some(digest)) = (head.status.as_u16(), announced(&head)?) {
-            return self.fetch_manifest(image, &digest, deadline).await;
-        }
-        // Not every registry announces a digest, and some have no HEAD; other failures are final.
-        if !matches!(head.status.as_u16(), 200 | 405 | 501) {
-            return Err(head.refusal());
-        }
-        let request = get(url, MANIFEST_SIZE_MAX);
+        if matches!(head.status.as_u16(), 200 | 405 | 501) { Ok(head) } else { Err(head.refusal()) }
+    }
+
+    async fn get_tag(
+        &self,
+        image: &ImageRef,
+        tag: &str,
+        deadline: Deadline,
+    ) -> Result<Manifest, FetchError> {
+        let request = get(self.url(image, &format!("manifests/{tag}"))?, MANIFEST_SIZE_MAX);
         let answer = self.send(image, request, deadline).await?.wanted(&[200])?;
         Manifest::of(answer, None)
     }
@@ -356,6 +425,13 @@ impl Descriptor {
     }
 }
 
+impl fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(formatter, "/{variant}"))
+    }
+}
+
 impl Answer {
     /// Checks that the registry took what was sent.
     pub(super) fn took(&self, sent: &Digest) -> Result<(), FetchError> {
@@ -402,6 +478,16 @@ fn announced(answer: &Answer) -> Result<Option<Digest>, FetchError> {
         let found = String::from_utf8_lossy(text.as_bytes());
         answer.malformed("a digest in Docker-Content-Digest", found)
     })
+}
+
+/// Digest and media type of the manifest that an answer without content is about, if it says both
+/// and that it is one that is read.
+fn announced_manifest(answer: &Answer) -> Result<Option<(Digest, &str)>, FetchError> {
+    let media_type = answer.header(CONTENT_TYPE).map(essence);
+    let known = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
+    let media_type = media_type.filter(|found| known.contains(found));
+    let digest = if answer.status.as_u16() == 200 { announced(answer)? } else { None };
+    Ok(digest.zip(media_type))
 }
 
 /// Media type and content, or what was wanted and what was found.

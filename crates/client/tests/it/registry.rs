@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use client::error::FetchErrorKind;
-use client::registry::ManifestContent;
 use client::registry::manifest::MANIFEST_SIZE_MAX;
+use client::registry::{LookedUp, ManifestContent};
 use evidence::{Digest, ImageRef};
 use serde_json::json;
 
@@ -65,6 +65,62 @@ async fn a_registry_without_head_or_digest_header_is_read_by_tag() {
         assert_eq!(found.digest, digest);
         assert_eq!(server.lines()[1], "GET /v2/app/manifests/v1");
     }
+}
+
+/// A digest is only a name: which image a tag means is the registry's to say in either way.
+#[tokio::test]
+async fn a_tag_is_looked_up_without_fetching_what_it_means() {
+    let (_, digest) = manifest("app");
+    for (media_type, is_index) in [(OCI_MANIFEST, false), (OCI_INDEX, true)] {
+        let server = Server::start(move |_| {
+            Reply::ok(media_type, "").with("Docker-Content-Digest", digest.to_string())
+        })
+        .await;
+        let app = image(&server, "acme/app:v1");
+        let found = anonymous().look_up(&app, ample()).await.unwrap();
+        assert_eq!(found, LookedUp { digest, is_index: Some(is_index) });
+        assert_eq!(server.lines(), ["HEAD /v2/acme/app/manifests/v1"]);
+        let pinned = app.with_digest(digest);
+        let found = anonymous().look_up(&pinned, ample()).await.unwrap();
+        assert_eq!(found, LookedUp { digest, is_index: None });
+        assert_eq!(server.lines().len(), 1, "a digest needs no look");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_of_which_the_registry_says_too_little_is_fetched() {
+    let (bytes, digest) = manifest("app");
+    for (status, content_type, announces) in [
+        (200, OCI_MANIFEST, false),
+        (200, "application/vnd.docker.distribution.manifest.v1+prettyjws", true),
+        (405, OCI_MANIFEST, true),
+        (501, OCI_MANIFEST, false),
+    ] {
+        let served = bytes.clone();
+        let server = Server::start(move |request| match request.method.as_str() {
+            "HEAD" => {
+                let head = Reply::status(status).with("Content-Type", content_type);
+                let digest = digest.to_string();
+                if announces { head.with("Docker-Content-Digest", digest) } else { head }
+            }
+            _ => Reply::ok(OCI_MANIFEST, served.clone()),
+        })
+        .await;
+        let found = anonymous().look_up(&image(&server, "app:v1"), ample()).await.unwrap();
+        assert_eq!(found, LookedUp { digest, is_index: Some(false) });
+        assert_eq!(server.lines(), ["HEAD /v2/app/manifests/v1", "GET /v2/app/manifests/v1"]);
+    }
+    for status in [400, 401, 403, 404, 429, 500] {
+        let server = Server::start(move |_| Reply::status(status)).await;
+        anonymous().look_up(&image(&server, "app"), ample()).await.unwrap_err();
+        assert!(server.lines().iter().all(|line| line.starts_with("HEAD")), "{status}");
+    }
+    let server = Server::start(|_| {
+        Reply::ok(OCI_MANIFEST, "").with("Docker-Content-Digest", "sha256:short")
+    })
+    .await;
+    let error = anonymous().look_up(&image(&server, "app"), ample()).await.unwrap_err();
+    assert_kind!(error, FetchErrorKind::Malformed { .. });
 }
 
 #[tokio::test]
