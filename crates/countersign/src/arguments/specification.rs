@@ -51,6 +51,16 @@ impl<'a> Specification<'a> {
         }
     }
 
+    /// A service that this flag begins to describe, with the key that its value is of.
+    pub(crate) fn of_flag(flag: &'static str, text: &'a str, key: &'static str) -> Self {
+        Self { flag, text, values: BTreeMap::from([(key, text)]) }
+    }
+
+    /// Adds what another flag says of it.
+    pub(crate) fn set(&mut self, key: &'static str, value: &'a str) {
+        self.values.insert(key, value);
+    }
+
     /// A key's value.
     pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
         self.values.get(key).copied()

@@ -1,5 +1,7 @@
 //! `trusted-root create`: whom to believe, composed from certificates and public keys.
 
+mod parallel;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -18,6 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::trust_documents::{self, TRUSTED_ROOT_MEDIA_TYPE, pretty};
 use crate::{machine, runtime};
+use parallel::ParallelFlags;
 
 /// Longest file of certificates or keys read, in bytes.
 const PEM_SIZE_MAX: usize = 256 * 1024;
@@ -84,6 +87,9 @@ struct Create {
     /// Where to write it; without it, to standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    #[command(flatten)]
+    parallel: ParallelFlags,
 }
 
 impl TrustedRoot {
@@ -101,18 +107,18 @@ impl TrustedRoot {
 impl Create {
     fn compose(&self, global: &Global) -> Result<Value, Failure> {
         let base = self.base(global)?;
-        let authorities = self.fulcio.iter().map(|text| authority("fulcio", text));
-        let logs = self.rekor.iter().map(|text| log("rekor", text));
-        let ct_logs = self.ctfe.iter().map(|text| log("ctfe", text));
-        let stamps = self.tsa.iter().map(|text| authority("tsa", text));
+        let authorities = described("fulcio", &self.fulcio, AUTHORITY, self.parallel.fulcio()?)?;
+        let logs = described("rekor", &self.rekor, LOG, self.parallel.rekor()?)?;
+        let ct_logs = described("ctfe", &self.ctfe, LOG, self.parallel.ctfe()?)?;
+        let stamps = described("tsa", &self.tsa, AUTHORITY, self.parallel.tsa()?)?;
         Ok(json!({
             "mediaType": TRUSTED_ROOT_MEDIA_TYPE,
-            "tlogs": members(&base["tlogs"], self.no_default_rekor, logs)?,
+            "tlogs": members(&base["tlogs"], self.no_default_rekor, logs.iter().map(log))?,
             "certificateAuthorities":
-                members(&base["certificateAuthorities"], self.no_default_fulcio, authorities)?,
-            "ctlogs": members(&base["ctlogs"], self.no_default_ctfe, ct_logs)?,
+                members(&base["certificateAuthorities"], self.no_default_fulcio, authorities.iter().map(authority))?,
+            "ctlogs": members(&base["ctlogs"], self.no_default_ctfe, ct_logs.iter().map(log))?,
             "timestampAuthorities":
-                members(&base["timestampAuthorities"], self.no_default_tsa, stamps)?,
+                members(&base["timestampAuthorities"], self.no_default_tsa, stamps.iter().map(authority))?,
         }))
     }
 
@@ -131,6 +137,28 @@ impl Create {
     }
 }
 
+/// The keys that describe a service: those required, and those optional.
+type Keys = (&'static [&'static str], &'static [&'static str]);
+
+const AUTHORITY: Keys = (&["url", "certificate-chain"], &["start-time", "end-time"]);
+const LOG: Keys = (&["url", "public-key", "start-time"], &["end-time", "origin"]);
+
+/// The services of a flag, and those that parallel flags describe.
+fn described<'a>(
+    flag: &'static str,
+    texts: &'a [String],
+    (required, optional): Keys,
+    parallel: Vec<Specification<'a>>,
+) -> Result<Vec<Specification<'a>>, Failure> {
+    let parsed = texts.iter().map(|text| Specification::parse(flag, text, required, optional));
+    parsed.chain(parallel.into_iter().map(Ok)).collect()
+}
+
+/// Its URL: parallel flags need not give one, as in Cosign.
+fn url<'a>(specification: &Specification<'a>) -> &'a str {
+    specification.get("url").unwrap_or_default()
+}
+
 /// Those of the base, unless they are not wanted, and what the flags add.
 fn members(
     base: &Value,
@@ -145,17 +173,15 @@ fn members(
     Ok(members)
 }
 
-fn authority(flag: &'static str, text: &str) -> Result<Value, Failure> {
-    let optional = ["start-time", "end-time"];
-    let specification = Specification::parse(flag, text, &["url", "certificate-chain"], &optional)?;
+fn authority(specification: &Specification<'_>) -> Result<Value, Failure> {
     let path = specification.required("certificate-chain")?;
-    let chain = read_chain(&specification, Path::new(path))?;
+    let chain = read_chain(specification, Path::new(path))?;
     let Some(root) = chain.last() else {
         return Err(specification.unusable("there is no certificate in the file"));
     };
     let mut period = specification.period()?;
     period.start = period.start.or(Some(root.not_before()));
-    Ok(trust_documents::authority(specification.required("url")?, "", "", &chain, period))
+    Ok(trust_documents::authority(url(specification), "", "", &chain, period))
 }
 
 fn read_chain(specification: &Specification<'_>, path: &Path) -> Result<Vec<Certificate>, Failure> {
@@ -169,9 +195,7 @@ fn read_chain(specification: &Specification<'_>, path: &Path) -> Result<Vec<Cert
         .collect()
 }
 
-fn log(flag: &'static str, text: &str) -> Result<Value, Failure> {
-    let required = ["url", "public-key", "start-time"];
-    let specification = Specification::parse(flag, text, &required, &["end-time", "origin"])?;
+fn log(specification: &Specification<'_>) -> Result<Value, Failure> {
     let path = Path::new(specification.required("public-key")?);
     let pem = machine::read(path, "public key", PEM_SIZE_MAX)?;
     let key = PublicKey::from_pem(&pem).map_err(|error| {
@@ -180,6 +204,6 @@ fn log(flag: &'static str, text: &str) -> Result<Value, Failure> {
     // RFC 6962 §3.2; C2SP signed-note for a log with an origin, as in Rekor v2.
     let id = specification.get("origin").map_or_else(|| key.id(), |origin| key_id(origin, &key));
     let period = specification.period()?;
-    trust_documents::log(specification.required("url")?, &key, id, period)
+    trust_documents::log(url(specification), &key, id, period)
         .ok_or_else(|| specification.unusable(&format!("no log signs with {}", key.kind())))
 }

@@ -95,6 +95,38 @@ fn what_is_composed_from_keys_and_addresses_signs_and_verifies() {
 }
 
 #[test]
+fn flags_side_by_side_describe_the_same_services() {
+    let world = World::new();
+    let line = create_root(&world);
+    let root: Value = serde_json::from_slice(&world.get("/trusted_root.json")).unwrap();
+    let start = |log: &Value| log["publicKey"]["validFor"]["start"].as_str().unwrap().to_owned();
+    let url = world.url();
+    let (v1, v2, ct) = (&root["tlogs"][0], &root["tlogs"][1], &root["ctlogs"][0]);
+    let [v1_url, v2_url, ct_url] = [v1, v2, ct].map(|log| log["baseUrl"].as_str().unwrap());
+    let fulcio = format!("--certificate-chain ca.pem --fulcio-uri {url}");
+    let tsa =
+        format!("--timestamp-certificate-chain tsa.pem --timestamp-uri {url}/api/v1/timestamp");
+    let rekor = format!(
+        "--rekor-key v1.pem --rekor-key v2.pem,127.0.0.1 --rekor-url {v1_url} --rekor-url {v2_url}"
+    );
+    let times = format!("--rekor-start-time {} --rekor-start-time {}", start(v1), start(v2));
+    let ctfe = format!("--ctfe-key ct.pem --ctfe-url {ct_url}");
+    let ct_start = format!("--ctfe-start-time {}", start(ct));
+    let said = world.run_alone(&line).ends(0).stdout;
+    let old = format!("trusted-root create {fulcio} {tsa} {rekor} {times} {ctfe} {ct_start}");
+    assert_eq!(world.run_alone(&old).ends(0).stdout, said);
+
+    // What is not said of a log has always been so; what belongs to no log is not passed over.
+    let sparse = world.run_alone(&format!("trusted-root create {fulcio} {ctfe}"));
+    let sparse: Value = serde_json::from_str(&sparse.ends(0).stdout).unwrap();
+    assert_eq!(start(&sparse["ctlogs"][0]), "1970-01-01T00:00:00Z");
+    let ends = "--ctfe-end-time 2027-01-01T00:00:00Z";
+    let said = world.run_alone(&format!("trusted-root create {fulcio} {ctfe} {ends} {ends}"));
+    said.ends(2).says(&["--ctfe-end-time is given 2 times and --ctfe-key 1 times"]);
+    world.run_alone(&format!("{line} {ctfe}")).ends(2).says(&["--ctfe", "cannot be used with"]);
+}
+
+#[test]
 fn what_makes_no_trusted_root_is_refused_with_the_flag() {
     let world = World::new();
     let line = create_root(&world);
