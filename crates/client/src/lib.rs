@@ -16,6 +16,7 @@ pub mod error;
 mod http;
 mod json;
 mod kept;
+pub mod kubernetes;
 pub mod layout;
 pub mod log;
 pub mod mirror;

@@ -80,6 +80,7 @@ pub const HOUSE: [Room; 13] = [
             "bytes",
             "der",
             "futures",
+            "granit-parser",
             "h2",
             "hex",
             "http",

@@ -87,6 +87,12 @@ impl Proxies {
         })
     }
 
+    /// One proxy for everything but loopback; `name` says in errors where it is named.
+    pub(crate) fn through(proxy: &str, name: &'static str) -> Result<Self, BadProxy> {
+        let proxy = parse(&Secret::new(proxy.to_owned()), name)?;
+        Ok(Self { https: Some(proxy.clone()), http: Some(proxy), exempt: Vec::new() })
+    }
+
     /// The proxy for a URL.
     pub(super) fn of(&self, url: &Url) -> Option<&str> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };

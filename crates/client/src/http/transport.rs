@@ -126,6 +126,11 @@ impl TlsTrust {
         let ders = certificates(path, &read(path)?)?;
         Ok(if beside_system { Self::SystemAnd(ders) } else { Self::Only(ders) })
     }
+
+    /// These PEM certificates and no others; `name` says in errors where they stand.
+    pub(crate) fn only(name: &Path, pem: &[u8]) -> Result<Self, ReadTlsError> {
+        certificates(name, pem).map(Self::Only)
+    }
 }
 
 impl ClientCertificate {
@@ -134,10 +139,17 @@ impl ClientCertificate {
     /// # Errors
     /// When one of the files is none, or the key is not the certificate's.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, ReadTlsError> {
-        let (mut pem, key_pem) = (read(certificate)?, read(key)?);
-        let chain = certificates(certificate, &pem)?;
+        Self::parse((certificate, &read(certificate)?), (key, &read(key)?))
+    }
+
+    /// The same for PEM that has been read, each with a name that says in errors where it stands.
+    pub(crate) fn parse(
+        (certificate, certificate_pem): (&Path, &[u8]),
+        (key, key_pem): (&Path, &[u8]),
+    ) -> Result<Self, ReadTlsError> {
+        let chain = certificates(certificate, certificate_pem)?;
         let broken = |found| ReadTlsError::Key { path: key.to_owned(), found };
-        let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| broken("none"))?;
+        let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| broken("none"))?;
         let signing = provider()
             .key_provider
             .load_private_key(private)
@@ -146,9 +158,8 @@ impl ClientCertificate {
         rustls::sign::CertifiedKey::new(ders, signing)
             .keys_match()
             .map_err(|_| broken("another one"))?;
-        pem.push(b'\n');
-        pem.extend_from_slice(&key_pem);
-        Ok(Self { chain, key: key_pem, pem })
+        let pem = Zeroizing::new([certificate_pem, b"\n", key_pem].concat());
+        Ok(Self { chain, key: Zeroizing::new(key_pem.to_vec()), pem })
     }
 }
 

@@ -14,6 +14,7 @@ mod hostile;
 mod http;
 mod index_content;
 mod internet;
+mod kubernetes;
 mod layout;
 mod log;
 mod login;

@@ -1,0 +1,248 @@
+//! What a Secret holds, what the server says instead, and how keys get there.
+
+use client::FetchErrorKind;
+use client::kubernetes::{KeyEntries, KubernetesError, SecretRef};
+use serde_json::{Value, json};
+
+use super::{ApiServer, Desk, PATH, at, json_reply, keys, secret, status, token};
+use crate::server::{Reply, Server};
+use crate::tls::Authority;
+use crate::{ample, assert_kind};
+
+#[test]
+fn a_secret_has_a_namespace_and_a_name() {
+    for (text, namespace, name) in
+        [("a/b", "a", "b"), ("sign-system/release.key-2", "sign-system", "release.key-2")]
+    {
+        let parsed: SecretRef = text.parse().unwrap();
+        assert_eq!((parsed.namespace(), parsed.name()), (namespace, name));
+        assert_eq!(parsed.to_string(), format!("k8s://{text}"));
+    }
+    let long = format!("{}/b", "a".repeat(64));
+    let longer = format!("a/{}", "b".repeat(254));
+    for text in [
+        "", "a", "/", "a/", "/b", "a/b/c", "A/b", "a/B", "a.b/c", "-a/b", "a-/b", "a/b.", "a/.b",
+        "a/..", "a/b?x", "a/%2e", "a/b c", &long, &longer,
+    ] {
+        let error = text.parse::<SecretRef>().unwrap_err();
+        assert!(matches!(error, KubernetesError::Reference { .. }), "{text}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_read() {
+    let desk = Desk::new();
+    let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
+    let found = desk.read(&desk.kubeconfig(&server.url(), &token("bearer"))).await.unwrap();
+    assert_eq!(**found.public_key().unwrap(), *b"public");
+    assert_eq!(**found.private_key().unwrap(), *b"private");
+    assert_eq!(**found.password().unwrap().unwrap(), *b"hunter2");
+    assert_eq!(server.lines(), [format!("GET {PATH}")]);
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer bearer"));
+    assert!(!format!("{found:?}").contains(keys()["cosign.password"].as_str().unwrap()));
+}
+
+/// A cluster behind a gateway has a path of its own.
+#[tokio::test]
+async fn a_server_may_have_a_path() {
+    let desk = Desk::new();
+    let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
+    let url = format!("{}/k8s/clusters/c-1", server.url());
+    desk.read(&desk.kubeconfig(&url, &token("bearer"))).await.unwrap();
+    assert_eq!(server.lines(), [format!("GET /k8s/clusters/c-1{PATH}")]);
+}
+
+async fn refused(reply: impl Fn() -> Reply + Send + Sync + 'static) -> KubernetesError {
+    let desk = Desk::new();
+    let server = desk.server(move |_| reply()).await;
+    let read = desk.read(&desk.kubeconfig(&server.url(), &token("bearer"))).await;
+    read.and_then(|secret| secret.public_key()).unwrap_err()
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_told_with_the_line_to_run() {
+    let forbidden = "secrets \"release.key\" is forbidden: User \"ali\" cannot get resource \
+        \"secrets\" in API group \"\" in the namespace \"sign-system\"";
+    let absent = "secrets \"release.key\" not found";
+    for (code, reason, message, hint) in [
+        (401, "Unauthorized", "Unauthorized", "kubectl get secret release.key -n sign-system"),
+        (403, "Forbidden", forbidden, "kubectl auth can-i get secrets/release.key -n sign-system"),
+        (404, "NotFound", absent, "kubectl get secrets -n sign-system"),
+    ] {
+        let error = refused(move || status(code, reason, message)).await;
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+        assert_eq!(error.to_string(), "k8s://sign-system/release.key");
+        let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains(message), "{source}");
+    }
+    let error = refused(|| status(500, "InternalError", "etcdserver: no leader")).await;
+    let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+    assert_kind!(source, FetchErrorKind::ServerError { message, .. }
+        if message == "etcdserver: no leader");
+}
+
+#[tokio::test]
+async fn a_secret_without_the_key_says_what_it_has() {
+    for (data, shown) in [
+        (json!({"tls.crt": "eA==", "tls.key": "eA=="}), "it has `tls.crt`, `tls.key`"),
+        (json!({}), "it has nothing"),
+        (json!(null), "it has nothing"),
+        (json!({"cosign.pub": "not base64"}), "it has `cosign.pub`"),
+    ] {
+        let error = refused(move || json_reply(200, &secret(&data))).await;
+        assert!(matches!(error, KubernetesError::NoEntry { entry: "cosign.pub", .. }));
+        assert!(error.to_string().ends_with(shown), "{error}");
+        assert!(error.hint().unwrap().contains("kubectl patch secret release.key -n sign-system"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_secret_is_refused_and_not_shown() {
+    let config_map = json!({"kind": "ConfigMap", "apiVersion": "v1", "data": keys()});
+    for body in [
+        "hunter2".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        config_map.to_string(),
+        secret(&json!({"cosign.pub": 5, "x": "hunter2"})).to_string(),
+        secret(&json!(["hunter2"])).to_string(),
+    ] {
+        let error = refused(move || Reply::ok("application/json", body.clone())).await;
+        assert!(!format!("{error:?}").contains("hunter2"));
+        let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+        assert_kind!(source, FetchErrorKind::Malformed { .. });
+    }
+    let large = "x".repeat((2 << 20) + 1);
+    let error = refused(move || Reply::ok("application/json", large.clone())).await;
+    let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+    assert_kind!(source, FetchErrorKind::TooLarge { .. });
+}
+
+/// The token opens the cluster; it goes nowhere else.
+#[tokio::test]
+async fn a_server_that_sends_us_on_is_not_followed() {
+    let stranger = Server::stranger().await;
+    let desk = Desk::new();
+    let other = desk.server(|_| json_reply(200, &secret(&keys()))).await;
+    for target in [stranger.url("/"), format!("{}{PATH}", other.url()), "/elsewhere".to_owned()] {
+        let error = refused(move || Reply::status(307).with("Location", target.clone())).await;
+        let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+        assert_kind!(source, FetchErrorKind::RedirectedAway { .. });
+    }
+    assert_eq!(stranger.lines(), [""; 0]);
+    assert_eq!(other.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_server_by_another_authority_gets_no_token() {
+    let desk = Desk::new();
+    let other = Authority::named("another");
+    let server =
+        ApiServer::start(other.acceptor(&["localhost"]), |_| json_reply(200, &secret(&keys())))
+            .await;
+    let error = desk.read(&desk.kubeconfig(&server.url(), &token("bearer"))).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("not by the authority"));
+    let KubernetesError::Fetch { source, .. } = error else { panic!("{error:?}") };
+    assert_kind!(source, FetchErrorKind::Tls(_));
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+const NEW: KeyEntries<'static> =
+    KeyEntries { private_key: b"private", public_key: b"public", password: b"hunter2" };
+
+/// What was sent to keep the keys.
+async fn stored(
+    reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
+) -> (Result<(), KubernetesError>, Vec<(String, Value)>) {
+    let desk = Desk::new();
+    let server = desk.server(move |request| reply(&request.method)).await;
+    let kubeconfig = desk.kubeconfig(&server.url(), &token("bearer"));
+    let cluster = desk.find(&[("KUBECONFIG", &kubeconfig)]).await.unwrap();
+    let outcome = cluster.store(&at(), &NEW, ample()).await;
+    let requests = server.requests();
+    let written = requests.iter().skip(1).map(|request| {
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert_eq!(request.header("authorization"), Some("Bearer bearer"));
+        (request.line(), serde_json::from_slice(&request.body).unwrap())
+    });
+    (outcome, written.collect())
+}
+
+#[tokio::test]
+async fn a_new_secret_is_made() {
+    let (outcome, written) = stored(|method| match method {
+        "GET" => status(404, "NotFound", "secrets \"release.key\" not found"),
+        _ => json_reply(201, &secret(&keys())),
+    })
+    .await;
+    outcome.unwrap();
+    let wanted = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": "sign-system", "name": "release.key"},
+        "type": "Opaque",
+        "data": keys(),
+        "immutable": true,
+    });
+    let path = "POST /api/v1/namespaces/sign-system/secrets".to_owned();
+    assert_eq!(written, [(path, wanted)]);
+}
+
+#[tokio::test]
+async fn what_others_keep_in_a_secret_stays() {
+    let (outcome, written) = stored(|method| match method {
+        "GET" => json_reply(200, &secret(&json!({"other": "eA=="}))),
+        _ => json_reply(200, &secret(&keys())),
+    })
+    .await;
+    outcome.unwrap();
+    let mut data = keys();
+    data["other"] = "eA==".into();
+    let mut wanted = secret(&data);
+    wanted["immutable"] = true.into();
+    // With the version that was read, so that nothing else is replaced.
+    assert_eq!(wanted["metadata"]["resourceVersion"], "41");
+    assert_eq!(written, [(format!("PUT {PATH}"), wanted)]);
+}
+
+#[tokio::test]
+async fn keys_are_not_overwritten() {
+    type Wanted = fn(&KubernetesError) -> bool;
+    let mut immutable = secret(&json!({"other": "eA=="}));
+    immutable["immutable"] = true.into();
+    let taken: Wanted = |error| matches!(error, KubernetesError::Taken { .. });
+    let fixed: Wanted = |error| matches!(error, KubernetesError::Immutable { .. });
+    for (there, wanted) in [
+        (secret(&json!({"cosign.key": "eA=="})), taken),
+        (secret(&json!({"cosign.pub": "eA=="})), taken),
+        (immutable, fixed),
+    ] {
+        let (outcome, written) = stored(move |_| json_reply(200, &there)).await;
+        let error = outcome.unwrap_err();
+        assert!(wanted(&error), "{error:?}");
+        assert!(error.hint().unwrap().contains("kubectl delete secret release.key -n sign-system"));
+        assert!(written.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_change_is_not_overwritten() {
+    for there in [None, Some(secret(&json!({"other": "eA=="})))] {
+        let (outcome, written) = stored(move |method| match (method, &there) {
+            ("GET", None) => status(404, "NotFound", "secrets \"release.key\" not found"),
+            ("GET", Some(there)) => json_reply(200, there),
+            ("POST", _) => status(409, "AlreadyExists", "secrets \"release.key\" already exists"),
+            _ => status(409, "Conflict", "the object has been modified"),
+        })
+        .await;
+        assert!(matches!(outcome, Err(KubernetesError::Changed { .. })), "{outcome:?}");
+        assert_eq!(written.len(), 1, "a write is not repeated");
+    }
+    let (outcome, written) = stored(|method| match method {
+        "GET" => status(404, "NotFound", "secrets \"release.key\" not found"),
+        _ => status(403, "Forbidden", "secrets is forbidden"),
+    })
+    .await;
+    assert!(matches!(outcome, Err(KubernetesError::Fetch { .. })), "{outcome:?}");
+    assert_eq!(written.len(), 1);
+}
