@@ -128,8 +128,7 @@ fn signs(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
 /// In which way a key signed a message; `None` if it did not.
 #[must_use]
 pub fn scheme_of(key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Scheme> {
-    let signed =
-        |scheme: &Scheme| key.verify(*scheme, Message::Bytes(message), signature).is_ok();
+    let signed = |scheme: &Scheme| key.verify(*scheme, Message::Bytes(message), signature).is_ok();
     schemes(key).find(signed)
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod images;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub(crate) mod network;
+pub(crate) mod older;
+pub(crate) mod platform;
 pub(crate) mod policy_files;
 pub(crate) mod predicates;
 pub(crate) mod signing;

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod admit;
+mod attach;
 mod attest;
 mod attest_blob;
 mod bundle;
@@ -44,6 +45,7 @@ use crate::{Arguments, command_line, ui};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Admit(admit::Admit),
+    Attach(attach::Attach),
     Attest(attest::Attest),
     AttestBlob(attest_blob::AttestBlob),
     Bundle(bundle::Bundle),
@@ -83,9 +85,10 @@ impl Command {
         let spelled = || command_line::all_spellings(Arguments::command());
         match self {
             Self::Admit(command) => command.run(),
+            Self::Attach(command) => command.run(global),
             Self::Attest(command) => command.run(global),
             Self::AttestBlob(command) => command.run(global),
-            Self::Bundle(command) => command.run(),
+            Self::Bundle(command) => command.run(global),
             Self::Clean(command) => command.run(global),
             Self::Completion(command) => command.run(spelled()),
             Self::Copy(command) => command.run(global),

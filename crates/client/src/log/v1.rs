@@ -13,6 +13,7 @@ use evidence::{Digest, Envelope, LeafIndex, LogEntry, TreeSize, UnixTime};
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::{ANSWER_SIZE_MAX, AppendError, Log, SignedBy};
 use crate::deadline::Deadline;
@@ -150,9 +151,12 @@ pub(super) fn read(answer: &Answer) -> Result<LogEntry, FetchError> {
 
 /// Reads all entries of an answer to a search.
 pub(super) fn read_all(answer: &Answer) -> Result<Vec<LogEntry>, FetchError> {
-    let all: Vec<NamedEntry> = json::parse(&answer.body)
-        .map_err(|error| answer.malformed("a list of log entries", error.to_string()))?;
-    all.into_iter().map(|named| one(answer, named)).collect()
+    let bad = |error: serde_json::Error| {
+        answer.malformed("a list of log entries", error.to_string())
+    };
+    let all: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(bad)?;
+    let named = |entry: &RawValue| one(answer, json::parse(entry.get().as_bytes()).map_err(bad)?);
+    all.into_iter().map(named).collect()
 }
 
 /// An entry under its identifier.

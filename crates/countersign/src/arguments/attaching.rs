@@ -4,7 +4,8 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use client::registry::{BundleContent, CosignTag, Manifest, NewReferrer};
 use client::{Deadline, FetchError, Registry};
-use evidence::{Evidence, ImageRef};
+use evidence::cosign::Layer;
+use evidence::{Digest, Evidence, ImageRef};
 
 use super::images;
 use crate::exit::{Exit, Failure};
@@ -62,34 +63,57 @@ pub(crate) struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
-    /// Attaches a bundle. Returns where it is.
+    /// Attaches a bundle that was just made. Returns where it is.
     pub(crate) async fn put_bundle(
         &self,
         evidence: &Evidence,
         content: BundleContent,
     ) -> Result<String, Failure> {
-        let referrer = NewReferrer::bundle(Bytes::from(bundle(evidence)?), content, machine::now());
-        let descriptor = self.manifest.descriptor();
-        let attached = self.registry.attach(self.image, &descriptor, &referrer, self.deadline);
-        let attached = attached.await.map_err(|error| self.not_attached(error))?;
-        Ok(format!("{}@{}", self.image.name(), attached.manifest))
+        let attached = self.attach(bundle(evidence)?, content).await;
+        attached.map_err(|error| self.not_attached(error))
     }
 
-    /// Adds a layer to one of Cosign's tags, beside those that are there. Returns where it is.
+    /// Adds what was just signed to one of Cosign's tags, beside what is there, in the place of
+    /// what it makes obsolete. Returns where it is.
     pub(crate) async fn put_layer(
         &self,
         evidence: &Evidence,
         tag: CosignTag,
+        obsolete: &[Digest],
     ) -> Result<String, Failure> {
-        let layer = evidence.to_cosign_layer(&[]).map_err(|error| {
-            Failure::new(Exit::Failure, "this cannot be written in Cosign's format")
-                .caused_by(error)
-        })?;
-        let (subject, layers) = (&self.manifest.digest, [layer]);
-        let added =
-            self.registry.add_cosign_layers(self.image, subject, tag, &layers, self.deadline);
-        added.await.map_err(|error| self.not_attached(error))?;
-        Ok(format!("{}:{}", self.image.name(), tag.of(subject).unwrap_or_default()))
+        let layer = layer(evidence)?;
+        let added = self.add(&[layer], tag, obsolete).await;
+        added.map_err(|error| self.not_attached(error))
+    }
+
+    /// Attaches a bundle, as it is. Returns where it is.
+    pub(crate) async fn attach(
+        &self,
+        bundle: Vec<u8>,
+        content: BundleContent,
+    ) -> Result<String, FetchError> {
+        let referrer = NewReferrer::bundle(Bytes::from(bundle), content, machine::now());
+        self.refer(&referrer).await
+    }
+
+    /// Attaches anything. Returns where it is.
+    pub(crate) async fn refer(&self, referrer: &NewReferrer) -> Result<String, FetchError> {
+        let descriptor = self.manifest.descriptor();
+        let attached = self.registry.attach(self.image, &descriptor, referrer, self.deadline);
+        Ok(format!("{}@{}", self.image.name(), attached.await?.manifest))
+    }
+
+    /// Adds layers to one of Cosign's tags, beside those that are there. Returns where they are.
+    pub(crate) async fn add(
+        &self,
+        layers: &[Layer],
+        tag: CosignTag,
+        obsolete: &[Digest],
+    ) -> Result<String, FetchError> {
+        let Self { registry, image, manifest, deadline } = self;
+        let subject = &manifest.digest;
+        registry.replace_cosign_layers(image, subject, tag, layers, obsolete, *deadline).await?;
+        Ok(format!("{}:{}", image.name(), tag.of(subject).unwrap_or_default()))
     }
 
     fn not_attached(&self, error: FetchError) -> Failure {
@@ -102,6 +126,13 @@ impl Shelf<'_> {
             false => failure.hint("run the same again when the registry takes it"),
         }
     }
+}
+
+/// What Cosign's tags hold of evidence.
+pub(crate) fn layer(evidence: &Evidence) -> Result<Layer, Failure> {
+    evidence.to_cosign_layer(&[]).map_err(|error| {
+        Failure::new(Exit::Failure, "this cannot be written in Cosign's format").caused_by(error)
+    })
 }
 
 /// A bundle's bytes.

@@ -9,6 +9,7 @@ use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 
 use crate::arguments::attaching::{FormatArguments, Shelf, bundle};
 use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::older::Older;
 use crate::arguments::predicates::PredicateArguments;
 use crate::arguments::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
@@ -32,6 +33,11 @@ pub(crate) struct Attest {
 
     #[command(flatten)]
     formats: FormatArguments,
+
+    /// Take away the attestations of the same type that are there, whoever made them, in each format
+    /// that is written.
+    #[arg(long, help_heading = "Evidence")]
+    replace: bool,
 
     /// Attach nothing; print the envelope, or with --bundle write that.
     #[arg(long, help_heading = "Evidence")]
@@ -62,6 +68,16 @@ impl Attest {
             let manifest = images::resolve(&registry, &image, global.deadline()).await?;
             let (payload, predicate_type) =
                 self.predicate.statement(&image.name(), &manifest.digest)?;
+            let place = &images::evidence_place(&image)?;
+            let older = match self.replace && !self.no_upload {
+                true => {
+                    let deadline = global.deadline();
+                    let shelf =
+                        Shelf { registry: &registry, image: place, manifest: &manifest, deadline };
+                    Older::find(&shelf, &predicate_type).await?
+                }
+                false => Older::default(),
+            };
             let name = image.to_string();
             let what = std::slice::from_ref(&name);
             let signing = self.signing.begin(what, formats.cosign(), global).await?;
@@ -85,15 +101,15 @@ impl Attest {
                 return Ok(Exit::Success);
             }
             let deadline = global.deadline();
-            let image = &images::evidence_place(&image)?;
-            let shelf = Shelf { registry: &registry, image, manifest: &manifest, deadline };
+            let shelf = Shelf { registry: &registry, image: place, manifest: &manifest, deadline };
             if formats.bundle() {
                 let content = BundleContent::DsseEnvelope { predicate_type };
                 let place = shelf.put_bundle(&evidence, content).await?;
                 ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+                older.remove_referrers(&shelf).await?;
             }
             if formats.cosign() {
-                let place = shelf.put_layer(&evidence, CosignTag::Attestation).await?;
+                let place = shelf.put_layer(&evidence, CosignTag::Attestation, older.layers()).await?;
                 ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
             }
             Ok(Exit::Success)

@@ -1,16 +1,26 @@
-//! `bundle inspect`: what stands in a bundle, believed by nobody.
+//! `bundle`: bundles looked into, made of detached files, and brought up to date.
 
-use std::path::PathBuf;
+mod create;
+mod inspect;
+mod upgrade;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use client::{Log, LogVersion};
 use evidence::Evidence;
-use evidence::bundle::BUNDLE_SIZE_MAX;
 
+use super::write_document;
+use crate::arguments::attaching::bundle;
+use crate::arguments::network::http_client;
 use crate::exit::{Exit, Failure};
-use crate::machine;
-use crate::ui::{self, Output};
+use crate::global::Global;
 
-/// Look into bundles.
+/// The log of the public instance.
+const PUBLIC_LOG: &str = "https://rekor.sigstore.dev";
+
+/// Look into bundles, make them, and bring them up to date.
 #[derive(Debug, Args)]
 pub(crate) struct Bundle {
     #[command(subcommand)]
@@ -19,32 +29,79 @@ pub(crate) struct Bundle {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Inspect(Inspect),
+    Create(create::Create),
+    Inspect(inspect::Inspect),
+    Upgrade(upgrade::Upgrade),
 }
 
-/// Show what a bundle says: who signed, what about, logged where, seen when.
-///
-/// Nothing of it is verified; `verify-blob` and `explain` do that.
+/// The log that has the entries, and where the bundle goes.
 #[derive(Debug, Args)]
-struct Inspect {
-    /// The bundle (`-` for standard input).
-    #[arg(value_name = "BUNDLE")]
-    bundle: PathBuf,
+struct LogAndOutput {
+    /// Transparency log (Rekor v1) that has the entry, by its address.
+    #[arg(long, value_name = "URL", default_value = PUBLIC_LOG)]
+    rekor_url: String,
 
-    /// In which form to print it.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    /// Where to write the bundle, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<std::path::PathBuf>,
 }
 
 impl Bundle {
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let Verb::Inspect(inspect) = self.verb;
-        let json = machine::read(&inspect.bundle, "bundle", BUNDLE_SIZE_MAX)?;
-        let evidence = Evidence::from_file(&json).map_err(|error| {
-            Failure::new(Exit::Usage, format!("{} is no bundle", inspect.bundle.display()))
+    pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
+        match self.verb {
+            Verb::Create(create) => create.run(global),
+            Verb::Inspect(inspect) => inspect.run(),
+            Verb::Upgrade(upgrade) => upgrade.run(global),
+        }
+    }
+}
+
+impl LogAndOutput {
+    fn log(&self) -> Result<Log, Failure> {
+        let url = self.rekor_url.parse().map_err(|error: client::BadUrl| {
+            Failure::usage(format!("cannot use --rekor-url {}", self.rekor_url.escape_debug()))
                 .caused_by(error)
         })?;
-        ui::evidence::print(inspect.output, &evidence);
-        Ok(Exit::Success)
+        Ok(Log::new(Arc::clone(&http_client()?), LogVersion::V1, url))
+    }
+
+    /// Fetches the proofs that a bundle of today needs and older formats have not.
+    async fn prove(&self, evidence: &mut Evidence, global: &Global) -> Result<usize, Failure> {
+        let proven = self.log()?.add_proofs(evidence, global.deadline()).await;
+        proven.map_err(|error| {
+            use client::log::ProveError;
+            let (exit, hint) = match &error {
+                ProveError::Fetch { source, .. } => (Exit::Unknown, source.hint()),
+                ProveError::OtherEntry { .. } => {
+                    let hint = "name the log that has the entry with --rekor-url".to_owned();
+                    (Exit::Failure, Some(hint))
+                }
+                _ => (Exit::Failure, None),
+            };
+            let message = format!("{} has no proof for it", self.rekor_url);
+            let failure = Failure::new(exit, message).caused_by(error);
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })
+    }
+
+    /// Writes it, read back.
+    fn write(&self, evidence: &Evidence) -> Result<(), Failure> {
+        let mut document = bundle(evidence)?;
+        Evidence::from_bundle(&document).map_err(|error| {
+            Failure::new(Exit::Failure, "what was made is no bundle").caused_by(error)
+        })?;
+        if self.out.is_none() {
+            document.push(b'\n');
+        }
+        write_document(self.out.as_deref(), &document)
+    }
+
+    /// Where it is written, for messages.
+    fn place(&self) -> String {
+        let place = self.out.as_deref().map(Path::display);
+        place.map_or_else(|| "standard output".to_owned(), |path| path.to_string())
     }
 }

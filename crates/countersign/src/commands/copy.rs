@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use client::registry::{Copying, CosignTag};
 
 use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::platform::WantedPlatform;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::runtime;
@@ -34,6 +35,11 @@ pub(crate) struct Copy {
     #[arg(long, conflicts_with = "only")]
     sig_only: bool,
 
+    /// Copy only the image of an index that is for this platform, such as linux/arm64, and what
+    /// lies beside it.
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<WantedPlatform>,
+
     /// Accepted for Cosign's sake: content is the same wherever it has the same digest.
     #[arg(short, long, hide = true)]
     force: bool,
@@ -60,6 +66,10 @@ impl Copy {
         runtime::block_on(async {
             let registry = self.registry.open(&[from.clone(), to.clone()])?;
             let deadline = global.long_deadline();
+            let from = match &self.platform {
+                Some(platform) => platform.choose(&registry, &from, global.deadline()).await?,
+                None => from,
+            };
             let copied = registry.copy(&from, &to, &copying, deadline).await.map_err(|error| {
                 images::failed(Exit::Failure, &format!("{from} was not copied to {to}"), error)
             })?;

@@ -1,18 +1,24 @@
 //! `download`: what lies beside an image, as it is.
 
 use clap::{Args, Subcommand};
-use client::registry::RawEvidence;
+use client::registry::{Attachment, AttachmentKind, Inventory, Place, RawEvidence};
+use client::{FetchError, Registry};
 use evidence::bundle::Content;
 use evidence::predicate::{self, PredicateType};
-use evidence::{Evidence, Statement};
+use evidence::{Digest, Evidence, ImageRef};
 
 use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::older::predicate_type_of;
+use crate::arguments::platform::WantedPlatform;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::ui::terminal;
 use crate::{runtime, ui};
 
-/// Download signatures and attestations, unverified.
+/// Largest bill of materials read, in bytes: what Cosign reads of an attachment.
+const SBOM_SIZE_MAX: u64 = 128 * 1024 * 1024;
+
+/// Download signatures, attestations and bills of materials, unverified.
 #[derive(Debug, Args)]
 pub(crate) struct Download {
     #[command(subcommand)]
@@ -25,6 +31,9 @@ enum Verb {
     Signature(What),
     /// Download the attestations about an image: an envelope or bundle on each line.
     Attestation(Attestation),
+    /// Download the bill of materials that lies beside an image as it is. Nobody signed it: rather
+    /// attest it, and verify that.
+    Sbom(Sbom),
 }
 
 #[derive(Debug, Args)]
@@ -45,43 +54,81 @@ struct Attestation {
     /// Only those of this predicate type: one of Cosign's names, or a URI.
     #[arg(long, value_name = "TYPE", value_parser = PredicateType::parse)]
     predicate_type: Option<PredicateType>,
+
+    #[command(flatten)]
+    platform: PlatformArgument,
+}
+
+#[derive(Debug, Args)]
+struct Sbom {
+    #[command(flatten)]
+    what: What,
+
+    #[command(flatten)]
+    platform: PlatformArgument,
+}
+
+/// Which image of an index.
+#[derive(Debug, Args)]
+struct PlatformArgument {
+    /// What lies beside the image of an index that is for this platform, such as linux/arm64.
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<WantedPlatform>,
+}
+
+/// Where something is looked for.
+struct Beside {
+    registry: Registry,
+    digest: Digest,
+    place: ImageRef,
 }
 
 impl Download {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         match &self.verb {
-            Verb::Signature(what) => what.print(global, is_signature),
-            Verb::Attestation(attestation) => attestation.what.print(global, |evidence| {
-                let predicate_type = predicate_type(evidence);
-                let wanted = attestation.predicate_type.as_ref().map(PredicateType::uri);
-                !is_signature(evidence)
-                    && wanted.is_none_or(|wanted| predicate_type.as_deref() == Some(wanted))
-            }),
+            Verb::Signature(what) => what.print(None, global, is_signature),
+            Verb::Attestation(Attestation { what, predicate_type, platform }) => {
+                what.print(platform.platform.as_ref(), global, |evidence| {
+                    let found = predicate_type_of(evidence);
+                    let wanted = predicate_type.as_ref().map(PredicateType::uri);
+                    !is_signature(evidence)
+                        && wanted.is_none_or(|wanted| found.as_deref() == Some(wanted))
+                })
+            }
+            Verb::Sbom(sbom) => sbom.print(global),
         }
     }
 }
 
 fn is_signature(evidence: &Evidence) -> bool {
-    predicate_type(evidence).is_none_or(|found| found == predicate::SIGN)
-}
-
-fn predicate_type(evidence: &Evidence) -> Option<String> {
-    match &evidence.content {
-        Content::Envelope(envelope) => {
-            Some(Statement::parse(&envelope.payload).ok()?.predicate_type)
-        }
-        Content::Message { .. } | Content::SimpleSigning { .. } => None,
-    }
+    predicate_type_of(evidence).is_none_or(|found| found == predicate::SIGN)
 }
 
 impl What {
+    async fn find(
+        &self,
+        platform: Option<&WantedPlatform>,
+        global: &Global,
+    ) -> Result<Beside, Failure> {
+        let mut image = images::parse(&self.image)?;
+        let registry = self.registry.open(std::slice::from_ref(&image))?;
+        if let Some(platform) = platform {
+            image = platform.choose(&registry, &image, global.deadline()).await?;
+        }
+        let digest = images::digest(&registry, &image, global.deadline()).await?;
+        let place = images::evidence_place(&image)?;
+        Ok(Beside { registry, digest, place })
+    }
+
     /// Prints what fits. Nothing found is a failure of its own kind, as in Cosign.
-    fn print(&self, global: &Global, fits: impl Fn(&Evidence) -> bool) -> Result<Exit, Failure> {
-        let image = images::parse(&self.image)?;
+    fn print(
+        &self,
+        platform: Option<&WantedPlatform>,
+        global: &Global,
+        fits: impl Fn(&Evidence) -> bool,
+    ) -> Result<Exit, Failure> {
         runtime::block_on(async {
-            let registry = self.registry.open(std::slice::from_ref(&image))?;
-            let digest = images::digest(&registry, &image, global.deadline()).await?;
-            let place = images::evidence_place(&image)?;
+            let Beside { registry, digest, place } = self.find(platform, global).await?;
             let found = registry.find_evidence(&place, &digest, global.deadline()).await;
             let mut count = 0;
             for piece in found.pieces {
@@ -94,19 +141,59 @@ impl What {
                     terminal::bytes(&line(&piece, &evidence));
                 }
             }
-            for obstacle in &found.obstacles {
-                ui::note(&format!("could not be looked at: {}", ui::chain(obstacle)));
-            }
-            Ok(match (found.obstacles.is_empty(), count) {
-                (false, _) => Exit::Unknown,
-                (true, 0) => {
-                    ui::note("there is none");
-                    Exit::Unsigned
-                }
-                (true, _) => Exit::Success,
-            })
+            Ok(exit(count, &found.obstacles))
         })
     }
+}
+
+/// How it ended, by what was found and what could not be looked at.
+fn exit(count: usize, obstacles: &[FetchError]) -> Exit {
+    for obstacle in obstacles {
+        ui::note(&format!("could not be looked at: {}", ui::chain(obstacle)));
+    }
+    match (obstacles.is_empty(), count) {
+        (false, _) => Exit::Unknown,
+        (true, 0) => {
+            ui::note("there is none");
+            Exit::Unsigned
+        }
+        (true, _) => Exit::Success,
+    }
+}
+
+impl Sbom {
+    /// Prints the document under Cosign's tag, or the only one that refers to the image.
+    fn print(&self, global: &Global) -> Result<Exit, Failure> {
+        runtime::block_on(async {
+            let platform = self.platform.platform.as_ref();
+            let Beside { registry, digest, place } = self.what.find(platform, global).await?;
+            let Inventory { attachments, obstacles } =
+                registry.inventory(&place, &digest, global.deadline()).await;
+            let sboms = attachments.iter().filter(|one| one.kind == AttachmentKind::Sbom);
+            let (tagged, referring): (Vec<_>, Vec<_>) =
+                sboms.partition(|sbom| matches!(sbom.place, Place::Tag(_)));
+            let candidates = if tagged.is_empty() { referring } else { tagged };
+            let chosen = match candidates[..] {
+                [] => return Ok(exit(0, &obstacles)),
+                [only] => only,
+                _ => return Err(several(&candidates, &place)),
+            };
+            let document = registry
+                .fetch_attachment(&place, chosen, SBOM_SIZE_MAX, global.deadline())
+                .await
+                .map_err(|error| images::not_looked_at("the SBOM cannot be read", error))?;
+            ui::note(&format!("a document of {}, which nobody signed", chosen.layer.media_type));
+            terminal::bytes(&document);
+            Ok(exit(1, &obstacles))
+        })
+    }
+}
+
+fn several(candidates: &[&Attachment], place: &ImageRef) -> Failure {
+    let name = place.name();
+    let listed = candidates.iter().map(|sbom| format!("{name}@{}", sbom.layer.digest));
+    Failure::usage(format!("{} bills of materials lie beside it", candidates.len()))
+        .hint(format!("read one of these blobs: {}", listed.collect::<Vec<_>>().join(", ")))
 }
 
 /// One document on one line: a bundle and an envelope as they are; a signature in Cosign's older

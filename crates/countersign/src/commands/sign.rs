@@ -190,7 +190,7 @@ impl Sign {
         if formats.cosign() {
             let payload = SimpleSigning::payload(&manifest.digest, &image.name(), annotations);
             let evidence = sign(ToSign::SimpleSigning { payload, about: manifest.digest }).await?;
-            let place = shelf.put_layer(&evidence, CosignTag::Signature).await?;
+            let place = shelf.put_layer(&evidence, CosignTag::Signature, &[]).await?;
             ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
         }
         Ok(written)

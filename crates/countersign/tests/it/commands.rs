@@ -1,13 +1,16 @@
 //! What the commands do, as a user sees it: each is a process of its own, in an empty environment,
 //! with an instance, an identity provider and a registry on loopback.
 
+mod attach;
 mod attest;
 mod beside;
 mod blobs;
+mod bundles;
 mod coverage;
 mod files;
 mod keys;
 mod login;
+mod platforms;
 mod policies;
 mod sign;
 mod spelling;

@@ -1,7 +1,9 @@
 //! `attest` and `verify-attestation`.
 
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use devkit::{Fault, FaultRule};
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -195,4 +197,54 @@ fn a_large_document_is_named_by_its_digest() {
     let bom = hex::encode(crypto::sha256(world.read("bom.json").as_bytes()));
     assert!(predicate.contains(&bom) && predicate.contains("https://example.com/bom"));
     assert!(!predicate.contains("SPDX-2.3"), "{predicate}");
+}
+
+#[test]
+fn a_new_attestation_replaces_those_of_its_type_and_no_other() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    world.write("note.json", r#"{"n": 1}"#);
+    let (kind, other) = ("--type https://example.com/note", "--type https://example.com/other");
+    let attest = |more: &str| world.run(&format!("attest --predicate note.json {more} {image}"));
+    let count = |kind: &str| {
+        let kind = kind.replace("--type", "--predicate-type");
+        let said = world.run(&format!("download attestation {kind} {image}"));
+        said.json_lines().len()
+    };
+    for format in ["bundle", "cosign"] {
+        let format = format!("--formats {format}");
+        attest(&format!("{kind} {format}")).ends(0);
+        attest(&format!("{kind} {format}")).ends(0);
+        attest(&format!("{other} {format}")).ends(0);
+        world.run(&format!("sign {format} {image}")).ends(0);
+        assert_eq!((count(kind), count(other)), (2, 1), "{format}");
+        attest(&format!("{kind} {format} --replace")).ends(0);
+        assert_eq!((count(kind), count(other)), (1, 1), "{format}");
+        world.run(&format!("verify {} {image}", world.by_release())).ends(0);
+        world.run(&format!("verify-attestation {} {kind} {image}", world.by_release())).ends(0);
+        world.run(&format!("clean -f {image}")).ends(0);
+    }
+    // What is in another format than those written stays; with both, both go.
+    attest(&format!("{kind} --formats both")).ends(0);
+    attest(&format!("{kind} --formats bundle --replace")).ends(0);
+    assert_eq!(count(kind), 2);
+    attest(&format!("{kind} --formats both --replace")).ends(0);
+    assert_eq!(count(kind), 2);
+    // Without being attached it replaces nothing.
+    attest(&format!("{kind} --replace --no-upload")).ends(0);
+    assert_eq!(count(kind), 2);
+}
+
+#[test]
+fn nothing_is_signed_where_it_cannot_be_told_what_is_replaced() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    world.write("note.json", "{}");
+    let lists = format!("/v2/acme/app/referrers/{}", world.digest(&image));
+    world.registry.inject(FaultRule::new(lists, Fault::Status(StatusCode::FORBIDDEN)));
+    let size = world.log_size();
+    let attest = "attest --type https://example.com/note --predicate note.json --replace";
+    let said = world.run(&format!("{attest} {image}")).ends(3).without_result();
+    said.says(&["it cannot be told which attestations", "are to be replaced"]);
+    assert_eq!(world.log_size(), size);
 }
