@@ -14,6 +14,7 @@ pub(crate) mod older;
 pub(crate) mod platform;
 pub(crate) mod policy_files;
 pub(crate) mod predicates;
+pub(crate) mod recursion;
 pub(crate) mod signing;
 pub(crate) mod specification;
 pub(crate) mod trust;

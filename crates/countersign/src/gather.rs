@@ -1,9 +1,18 @@
 //! What lies beside an image, in the judge's words: for the command line and the webhook alike.
 
 use client::registry::Found;
+use client::registry::discover::{BUNDLES_SIZE_MAX, Room};
 use client::{Deadline, Registry};
 use evidence::{Digest, ImageRef, UnixTime};
+use tokio::sync::Mutex;
 use verify::{Artifact, Case, Obstacle, Piece, Policy, Verdict};
+
+/// Longest list or manifest read for an image while others are looked at, in bytes. A signature under
+/// Cosign's tag takes 10 KiB of one.
+const DOCUMENT_SHARE: u64 = 256 * 1024;
+
+/// What was gathered for one image.
+type Gathered = (Vec<Piece>, Vec<Obstacle>);
 
 /// Every piece of evidence beside an image, and what kept others from being seen. The image itself
 /// need not be there.
@@ -12,42 +21,89 @@ pub(crate) async fn gather(
     image: &ImageRef,
     digest: &Digest,
     deadline: Deadline,
-) -> (Vec<Piece>, Vec<Obstacle>) {
-    let mut gathered = (Vec::new(), Vec::new());
-    add(&mut gathered, image, registry.find_evidence(image, digest, deadline).await);
-    gathered
+) -> Gathered {
+    let whole = Whole { registry, image, digest, deadline };
+    whole.within(Room::MOST, None).await.0
 }
 
-/// As much of it as the policy needs: all, unless it admits for good on a part, which is judged
-/// before more is fetched. The policy judges what this gives as it would judge all.
-pub(crate) async fn gather_for(
-    policy: &Policy,
-    registry: &Registry,
-    image: &ImageRef,
-    digest: &Digest,
-    now: UnixTime,
-    deadline: Deadline,
-) -> (Vec<Piece>, Vec<Obstacle>) {
-    let artifact = Artifact::from_digest(*digest);
-    let mut gathered = (Vec::new(), Vec::new());
-    let mut discovery = registry.discover(image, digest, deadline).await;
-    while discovery.advance().await {
-        add(&mut gathered, image, discovery.take());
-        let (pieces, obstacles) = &gathered;
-        let case = Case { artifact: &artifact, pieces, obstacles };
-        if policy.admits_for_good() && matches!(policy.judge(&case, now), Verdict::Admit(_)) {
+/// Gathers evidence for several images at once, in the memory that one may take: each has its share,
+/// and what does not fit into that is looked at again alone.
+pub(crate) struct Gatherer<'r> {
+    registry: &'r Registry,
+    share: Room,
+    alone: Mutex<()>,
+}
+
+impl<'r> Gatherer<'r> {
+    /// For so many at once.
+    pub(crate) fn new(registry: &'r Registry, at_once: u16) -> Self {
+        let share = match at_once {
+            0 | 1 => Room::MOST,
+            many => Room { evidence: BUNDLES_SIZE_MAX / u64::from(many), document: DOCUMENT_SHARE },
+        };
+        Self { registry, share, alone: Mutex::new(()) }
+    }
+
+    /// Everything beside an image; or, for a policy, as much as it needs: all, unless it admits for
+    /// good on a part, which is judged before more is fetched. The policy judges what this gives as
+    /// it would judge all.
+    pub(crate) async fn gather(
+        &self,
+        policy: Option<(&Policy, UnixTime)>,
+        image: &ImageRef,
+        digest: &Digest,
+        deadline: Deadline,
+    ) -> Gathered {
+        let whole = Whole { registry: self.registry, image, digest, deadline };
+        let (gathered, left_out) = whole.within(self.share, policy).await;
+        if !left_out {
             return gathered;
         }
+        drop(gathered);
+        let _alone = self.alone.lock().await;
+        whole.within(Room::MOST, policy).await.0
     }
-    // What was in the way of the lists themselves.
-    add(&mut gathered, image, discovery.take());
-    gathered
 }
 
-fn add(gathered: &mut (Vec<Piece>, Vec<Obstacle>), image: &ImageRef, found: Found) {
-    gathered.0.extend(found.pieces.into_iter().map(|piece| Piece {
-        source: format!("{}@{}", image.name(), piece.manifest),
-        evidence: piece.parse(),
-    }));
-    gathered.1.extend(found.obstacles.iter().map(Obstacle::from));
+/// All that may lie beside one image.
+struct Whole<'w> {
+    registry: &'w Registry,
+    image: &'w ImageRef,
+    digest: &'w Digest,
+    deadline: Deadline,
+}
+
+impl Whole<'_> {
+    /// What of it fits into that room, and whether more room would have shown more that matters.
+    async fn within(&self, room: Room, policy: Option<(&Policy, UnixTime)>) -> (Gathered, bool) {
+        let Self { registry, image, digest, deadline } = *self;
+        let artifact = Artifact::from_digest(*digest);
+        let mut gathered = (Vec::new(), Vec::new());
+        let mut left_out = false;
+        let mut discovery = registry.discover_within(room, image, digest, deadline).await;
+        while discovery.advance().await {
+            left_out |= self.add(&mut gathered, discovery.take());
+            let (pieces, obstacles) = &gathered;
+            let case = Case { artifact: &artifact, pieces, obstacles };
+            if let Some((policy, now)) = policy
+                && policy.admits_for_good()
+                && matches!(policy.judge(&case, now), Verdict::Admit(_))
+            {
+                return (gathered, false);
+            }
+        }
+        // What was in the way of the lists themselves.
+        left_out |= self.add(&mut gathered, discovery.take());
+        (gathered, left_out)
+    }
+
+    /// Adds what was found. Whether some was left out for want of room.
+    fn add(&self, gathered: &mut Gathered, found: Found) -> bool {
+        gathered.0.extend(found.pieces.into_iter().map(|piece| Piece {
+            source: format!("{}@{}", self.image.name(), piece.manifest),
+            evidence: piece.parse(),
+        }));
+        gathered.1.extend(found.obstacles.iter().map(Obstacle::from));
+        found.left_out
+    }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use client::Deadline;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
+use crate::machine;
 
 /// Time for all requests about one image or file, unless another is given (Cosign's).
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -46,10 +47,7 @@ impl Global {
     /// Sends standard output into the file that was asked for.
     pub(crate) fn redirect(&self) -> Result<(), Failure> {
         let Some(path) = &self.output_file else { return Ok(()) };
-        let cannot = |error: std::io::Error| {
-            Failure::new(Exit::Usage, format!("cannot write to {}", path.display()))
-                .caused_by(error)
-        };
+        let cannot = |error: std::io::Error| machine::cannot_write(path, error);
         let file = File::create(path).map_err(cannot)?;
         rustix::stdio::dup2_stdout(&file).map_err(|error| cannot(error.into()))
     }

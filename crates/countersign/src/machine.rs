@@ -69,7 +69,8 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
         // What the user's mask leaves of it, as for any file.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(directory_of(path))
+    // The error would name the file that could not be made, of which the user knows nothing.
+    builder.tempfile_in(directory_of(path)).map_err(|error| error.kind().into())
 }
 
 /// A file to be written once there is something to write. That it can be is known before.
@@ -88,10 +89,10 @@ enum Place {
 impl NewFile {
     /// Makes sure that the path can be written; nothing is changed there yet.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| cannot_write(path).caused_by(error);
+        let cannot = |error: io::Error| cannot_write(path, error);
         let place = match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                return Err(cannot_write(path).caused_by("it is a directory"));
+                return Err(cannot(io::ErrorKind::IsADirectory.into()));
             }
             Ok(metadata) if !metadata.is_file() => {
                 Place::Itself(File::options().write(true).open(path).map_err(cannot)?)
@@ -112,12 +113,32 @@ impl NewFile {
                 .and_then(|()| temporary.persist(path).map_err(|error| error.error))
                 .and_then(|_| sync_directory(directory_of(path))),
         };
-        written.map_err(|error| cannot_write(path).caused_by(error))
+        written.map_err(|error| cannot_write(path, error))
     }
 }
 
-fn cannot_write(path: &Path) -> Failure {
-    Failure::new(Exit::Usage, format!("cannot write {}", path.display()))
+/// A file that the user named cannot be written.
+pub(crate) fn cannot_write(path: &Path, error: io::Error) -> Failure {
+    let directory = directory_of(path).display();
+    let failure = Failure::new(Exit::Usage, format!("cannot write {}", path.display()));
+    match error.kind() {
+        io::ErrorKind::NotFound => failure
+            .caused_by(format!("there is no directory {directory}"))
+            .hint("make the directory first, or name a file in another"),
+        io::ErrorKind::NotADirectory => {
+            failure.caused_by(format!("{directory} is no directory")).hint("name a file in one")
+        }
+        io::ErrorKind::IsADirectory => {
+            failure.caused_by("it is a directory").hint("name a file in it")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            failure.caused_by(error).hint("name a file in a directory in which you may write")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            failure.caused_by(error).hint("make room, or name a file on another disk")
+        }
+        _ => failure.caused_by(error),
+    }
 }
 
 /// Whether both paths are the same file.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use client::credentials::Basic;
 use client::credentials::cloud::{CloudKind, Clouds};
-use client::registry::{Manifest, MirrorRule, TargetRepository, TokenRealm};
+use client::registry::{LookedUp, Manifest, MirrorRule, TargetRepository, TokenRealm};
 use client::{
     ClientCertificate, Credential, Deadline, FetchError, HostSecurity, HostTransport, Http,
     HttpOptions, Keychain, Registry, RegistryOptions, Secret, TlsTrust,
@@ -221,10 +221,17 @@ pub(crate) async fn digest(
     image: &ImageRef,
     deadline: Deadline,
 ) -> Result<Digest, Failure> {
-    match image.digest() {
-        Some(digest) => Ok(*digest),
-        None => Ok(resolve(registry, image, deadline).await?.digest),
-    }
+    Ok(look_up(registry, image, deadline).await?.digest)
+}
+
+/// The same, and whether it is an index, as far as the registry says without sending it.
+pub(crate) async fn look_up(
+    registry: &Registry,
+    image: &ImageRef,
+    deadline: Deadline,
+) -> Result<LookedUp, Failure> {
+    let found = registry.look_up(image, deadline).await;
+    found.map_err(|error| not_looked_at(&format!("{image} cannot be looked up"), error))
 }
 
 /// Where evidence about an image is kept.

@@ -7,13 +7,14 @@ use clap::Args;
 use client::{Deadline, Registry};
 use evidence::{Evidence, ImageRef};
 use futures::stream::{self, StreamExt};
-use verify::{Artifact, Case, ClaimPattern, Ground, Piece, Policy, Verdict};
+use verify::{Artifact, Case, ClaimPattern, Ground, Obstacle, Piece, Policy, Verdict};
 
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::instance::TrustRootArguments;
+use crate::arguments::recursion::{self, Family, RecursionArguments, Target};
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
-use crate::gather::gather;
+use crate::gather::Gatherer;
 use crate::global::Global;
 use crate::ui::Output;
 use crate::ui::coverage::{self, Row, Signature};
@@ -46,6 +47,9 @@ pub(crate) struct Coverage {
     repository: Vec<String>,
 
     #[command(flatten)]
+    recursion: RecursionArguments,
+
+    #[command(flatten)]
     signer: SignerArguments,
 
     #[command(flatten)]
@@ -70,25 +74,39 @@ impl Coverage {
         for path in &self.file {
             wanted.extend(read_list(path)?);
         }
+        images::parse_all(&wanted)?;
+        let repositories = images::parse_all(&self.repository)?;
         let signer = self.signer.wanted_or_anybody()?;
         runtime::block_on(async {
             let roots = self.trust_root.load_fresh(global.deadline()).await?;
             let policy = signer.policy(roots, ClaimPattern::any());
-            for repository in &self.repository {
-                let image = images::parse(repository)?;
-                let registry = self.registry.open(std::slice::from_ref(&image))?;
-                wanted.extend(tags(&registry, &image, global.deadline()).await?);
+            for image in &repositories {
+                let registry = self.registry.open(std::slice::from_ref(image))?;
+                wanted.extend(tags(&registry, image, global.deadline()).await?);
             }
             let parsed = distinct(&wanted)?;
             let registry = self.registry.open(&parsed)?;
-            let progress = ui::progress::bar("looked at", parsed.len());
-            let rows: Vec<_> = stream::iter(&parsed)
-                .map(|image| async {
-                    let row = look(&registry, image, &policy, global.deadline()).await;
+            let at_once = usize::from(self.max_workers);
+            let recursion = self.recursion.recursive;
+            let families: Vec<_> = stream::iter(&parsed)
+                .map(|image| recursion::family(&registry, image, recursion, global.deadline()))
+                .buffered(at_once)
+                .collect()
+                .await;
+            let sights: Vec<_> = parsed.iter().zip(&families).flat_map(sights).collect();
+            let look = Look {
+                policy,
+                gatherer: Gatherer::new(&registry, self.max_workers),
+                deadline: || global.deadline(),
+            };
+            let progress = ui::progress::bar("looked at", sights.len());
+            let rows: Vec<_> = stream::iter(sights)
+                .map(|sight| async {
+                    let row = look.at(sight).await;
                     progress.inc(1);
                     row
                 })
-                .buffered(self.max_workers.into())
+                .buffered(at_once)
                 .collect()
                 .await;
             progress.finish_and_clear();
@@ -98,6 +116,28 @@ impl Coverage {
             }
             Ok(rows.iter().fold(Exit::Success, |worst, row| worst.worse_of(row.exit)))
         })
+    }
+}
+
+/// What gets a row of its own.
+enum Sight<'f> {
+    /// A manifest, and why there may be more in it than is known.
+    Manifest(&'f Target, &'f [Obstacle]),
+    /// What could not be looked up, and why.
+    Unseen(&'f ImageRef, &'f Failure),
+}
+
+/// The rows for an image: one, or where it is an index that is looked into, one for each in it.
+fn sights<'f>((image, family): (&'f ImageRef, &'f Result<Family, Failure>)) -> Vec<Sight<'f>> {
+    match family {
+        Err(failure) => vec![Sight::Unseen(image, failure)],
+        Ok(family) => {
+            // They are about the index, which stands first.
+            let obstacles = std::iter::once(family.obstacles.as_slice());
+            let obstacles = obstacles.chain(std::iter::repeat(&[][..]));
+            let targets = family.targets.iter().zip(obstacles);
+            targets.map(|(target, obstacles)| Sight::Manifest(target, obstacles)).collect()
+        }
     }
 }
 
@@ -134,41 +174,55 @@ async fn tags(
     Ok(tags.tags.into_iter().filter(of_image).map(|tag| format!("{name}:{tag}")).collect())
 }
 
-async fn look(registry: &Registry, image: &ImageRef, policy: &Policy, deadline: Deadline) -> Row {
-    let looked_up = async {
-        let digest = images::digest(registry, image, deadline).await?;
-        Ok::<_, Failure>((digest, images::evidence_place(image)?))
-    };
-    let (digest, place) = match looked_up.await {
-        Ok(found) => found,
-        Err(failure) => return Row::unknown(image.to_string(), vec![failure.full_message()]),
-    };
-    let (pieces, obstacles) = gather(registry, &place, &digest, deadline).await;
-    let artifact = Artifact::from_digest(digest);
-    let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
-    let now = machine::now();
-    let verdict = policy.judge(&case, now);
-    // The verdict rests on one signature; the report names all.
-    let signatures = pieces.iter().filter_map(|piece| {
-        let alone = Case { pieces: std::slice::from_ref(piece), obstacles: &[], ..case };
-        match policy.judge(&alone, now) {
-            Verdict::Admit(grounds) => signature(piece, grounds.0.first()),
-            Verdict::Refuse(_) | Verdict::Unknown(..) => None,
+/// How every image is looked at.
+struct Look<'l, D> {
+    policy: Policy,
+    gatherer: Gatherer<'l>,
+    deadline: D,
+}
+
+impl<D: Fn() -> Deadline> Look<'_, D> {
+    async fn at(&self, sight: Sight<'_>) -> Row {
+        let (target, in_the_way) = match sight {
+            Sight::Manifest(target, in_the_way) => (target, in_the_way),
+            Sight::Unseen(image, failure) => {
+                return Row::unknown(image.to_string(), vec![failure.full_message()]);
+            }
+        };
+        let Self { policy, gatherer, deadline } = self;
+        let Target { name, place, digest, within, .. } = target;
+        // The report names every signature, so all are gathered.
+        let (pieces, mut obstacles) = gatherer.gather(None, place, digest, deadline()).await;
+        obstacles.extend(in_the_way.iter().cloned());
+        let artifact = Artifact::from_digest(*digest);
+        let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };
+        let now = machine::now();
+        let verdict = policy.judge(&case, now);
+        // The verdict rests on one signature; the report names all.
+        let signatures = pieces.iter().filter_map(|piece| {
+            let alone = Case { pieces: std::slice::from_ref(piece), obstacles: &[], ..case };
+            match policy.judge(&alone, now) {
+                Verdict::Admit(grounds) => signature(piece, grounds.0.first()),
+                Verdict::Refuse(_) | Verdict::Unknown(..) => None,
+            }
+        });
+        let problems = match &verdict {
+            Verdict::Admit(_) => obstacles.iter().map(ToString::to_string).collect(),
+            Verdict::Refuse(reasons) => {
+                reasons.iter().map(|reason| reason.refusal.full_message()).collect()
+            }
+            Verdict::Unknown(obstacles, _) => obstacles.iter().map(ToString::to_string).collect(),
+        };
+        // Of an index of which not everything is known, not everything is covered.
+        let exit = if in_the_way.is_empty() { ui::verdict::exit(&verdict) } else { Exit::Unknown };
+        Row {
+            image: name.clone(),
+            digest: Some(digest.to_string()),
+            within: within.clone(),
+            exit,
+            signatures: signatures.collect(),
+            problems,
         }
-    });
-    let problems = match &verdict {
-        Verdict::Admit(_) => obstacles.iter().map(ToString::to_string).collect(),
-        Verdict::Refuse(reasons) => {
-            reasons.iter().map(|reason| reason.refusal.full_message()).collect()
-        }
-        Verdict::Unknown(obstacles, _) => obstacles.iter().map(ToString::to_string).collect(),
-    };
-    Row {
-        image: image.to_string(),
-        digest: Some(digest.to_string()),
-        exit: ui::verdict::exit(&verdict),
-        signatures: signatures.collect(),
-        problems,
     }
 }
 

@@ -90,6 +90,8 @@ impl Explain {
             digest: case.artifact.digest(),
             verdict: &verdict,
             explanations: &explanations,
+            within: None,
+            hint: None,
         };
         match self.output {
             Output::Text => verdict::print_text(&shown),

@@ -29,7 +29,7 @@ pub(crate) struct Initialize {
     mirror: Option<String>,
 
     /// Its first root that is to be believed: a file, or a URL together with --root-checksum.
-    #[arg(long, value_name = "FILE_OR_URL")]
+    #[arg(long, value_name = "FILE_OR_URL", conflicts_with = "staging")]
     root: Option<String>,
 
     /// Checksum of that root: SHA-256 in hexadecimal.

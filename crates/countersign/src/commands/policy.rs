@@ -1,7 +1,6 @@
 //! `policy`: proposes policies, tries them, and checks their files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use client::Registry;
@@ -14,7 +13,7 @@ use verify::{Artifact, Case, ClaimPattern, Ground, Policy, Verdict};
 use super::write_document;
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::instance::TrustRootArguments;
-use crate::arguments::policy_files;
+use crate::arguments::policy_files::PolicyFile;
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
@@ -161,6 +160,7 @@ async fn facts(
 
 impl Test {
     fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let file = PolicyFile::read(&self.policy)?;
         let bytes = machine::read(&self.expectations, "expectations", EXPECTATIONS_SIZE_MAX)?;
         let unusable = || {
             Failure::usage(format!("cannot use the expectations {}", self.expectations.display()))
@@ -174,7 +174,7 @@ impl Test {
             .collect::<Result<Vec<_>, _>>()?;
         runtime::block_on(async {
             let roots = self.trust_root.load_fresh(global.deadline()).await?;
-            let policy = Arc::new(policy_files::read(&self.policy, roots)?);
+            let policy = file.under(roots)?;
             let registry = self.registry.open(&parsed)?;
             let mut failed = 0;
             for (expectation, image) in expectations.iter().zip(&parsed) {
@@ -214,9 +214,11 @@ async fn try_one(
 
 impl Check {
     fn run(&self) -> Result<Exit, Failure> {
+        let files = self.policies.iter().map(|path| PolicyFile::read(path));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
         let roots = self.trust_root.load()?;
-        for path in &self.policies {
-            policy_files::read(path, roots.clone())?;
+        for (file, path) in files.iter().zip(&self.policies) {
+            file.under(roots.clone())?;
             println!("{GOOD}ok{GOOD:#}  {}", plain(&path.display().to_string()));
         }
         Ok(Exit::Success)

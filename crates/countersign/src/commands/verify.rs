@@ -6,19 +6,20 @@ use std::path::PathBuf;
 use clap::Args;
 use verify::{ClaimKind, ClaimPattern, Policy, TrustRoot};
 
-use crate::arguments::image_verification::{self, ImageArguments, Outcome};
+use crate::arguments::annotations;
+use crate::arguments::image_verification::{self, ImageArguments, Judged, Outcome};
+use crate::arguments::policy_files::PolicyFile;
 use crate::arguments::trust::SignerArguments;
-use crate::arguments::{annotations, policy_files};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ui::verdict;
 use crate::ui::{self, VerifyOutput};
 
 /// Verify that images were signed by the wanted signer.
 ///
 /// All evidence beside an image is gathered once and judged piece by piece; one that holds
 /// suffices, and every refusal is told. As with Cosign, whatever the signer said about the image
-/// counts as its signature, an attestation too; --signature-only wants a signature. Exit code 0: all
+/// counts as its signature, an attestation too; --signature-only wants a signature. The signature of
+/// an index covers the images in it; --recursive wants each to be signed by itself. Exit code 0: all
 /// verified; 10: nothing is signed; 12: nothing trusted; 3: could not tell, because something could
 /// not be looked at; 2: wrong usage.
 #[derive(Debug, Args)]
@@ -65,9 +66,9 @@ type PolicyUnder<'a> = Box<dyn FnOnce(TrustRoot) -> Result<Policy, Failure> + 'a
 impl Verify {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.policy()?;
-        let outcomes = self.images.judge(global, policy)?;
-        self.print(&outcomes);
-        Ok(image_verification::exit(&outcomes))
+        let judged = self.images.judge(global, policy)?;
+        self.print(&judged);
+        Ok(image_verification::exit(&judged))
     }
 
     /// The policy, once there is a trust root. What is wrong with the arguments is told before
@@ -82,7 +83,8 @@ impl Verify {
                 return Err(Failure::usage("a claim is described beside --policy-file")
                     .hint("say in the policy file what must be claimed, with which annotations"));
             }
-            return Ok(Box::new(|roots| policy_files::read(path, roots)));
+            let file = PolicyFile::read(path)?;
+            return Ok(Box::new(move |roots| file.under(roots)));
         }
         let kind = if self.signature_only { ClaimKind::Signature } else { ClaimKind::Any };
         let annotations = annotations::parse(&self.annotations)?;
@@ -94,15 +96,17 @@ impl Verify {
 
     /// As Cosign does: what was verified is JSON on standard output, and what is for people stands
     /// on standard error; on a terminal only the latter, where results are read.
-    fn print(&self, outcomes: &[Outcome]) {
-        let shown: Vec<_> = outcomes.iter().map(Outcome::shown).collect();
-        match VerifyOutput::chosen(self.output) {
-            VerifyOutput::Text => shown.iter().for_each(verdict::print_text),
-            VerifyOutput::Json if self.images.explain => shown.iter().for_each(verdict::print_json),
-            VerifyOutput::Json => {
-                shown.iter().for_each(verdict::print_error_text);
-                ui::payloads::print(&shown);
-            }
+    fn print(&self, judged: &[Result<Judged, Failure>]) {
+        let output = VerifyOutput::chosen(self.output);
+        self.images.show(judged, output);
+        if output == VerifyOutput::Json && !self.images.explain {
+            // A part must not be taken for the whole.
+            let Ok(judged) = judged.iter().map(Result::as_ref).collect::<Result<Vec<_>, _>>()
+            else {
+                return;
+            };
+            let outcomes = judged.iter().flat_map(|judged| &judged.outcomes);
+            ui::payloads::print(&outcomes.map(Outcome::shown).collect::<Vec<_>>());
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::arguments::image_verification::{self, ImageArguments, Outcome};
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ui::verdict;
 use crate::ui::{self, VerifyOutput};
 
 /// Verify attestations about images, and what they say.
@@ -40,22 +39,14 @@ pub(crate) struct VerifyAttestation {
 impl VerifyAttestation {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
-        let outcomes = self.images.judge(global, |roots| Ok(policy(roots)))?;
-        match VerifyOutput::chosen(self.output) {
-            VerifyOutput::Text => {
-                outcomes.iter().map(Outcome::shown).for_each(|shown| verdict::print_text(&shown));
-            }
-            VerifyOutput::Json if self.images.explain => {
-                outcomes.iter().map(Outcome::shown).for_each(|shown| verdict::print_json(&shown));
-            }
-            VerifyOutput::Json => {
-                for outcome in &outcomes {
-                    verdict::print_error_text(&outcome.shown());
-                    print_envelopes(outcome);
-                }
-            }
+        let judged = self.images.judge(global, |roots| Ok(policy(roots)))?;
+        let output = VerifyOutput::chosen(self.output);
+        self.images.show(&judged, output);
+        if output == VerifyOutput::Json && !self.images.explain {
+            let outcomes = judged.iter().flatten().flat_map(|judged| &judged.outcomes);
+            outcomes.for_each(print_envelopes);
         }
-        Ok(image_verification::exit(&outcomes))
+        Ok(image_verification::exit(&judged))
     }
 }
 

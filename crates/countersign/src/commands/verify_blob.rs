@@ -66,6 +66,8 @@ impl VerifyBlob {
             digest: artifact.digest(),
             verdict: &verdict,
             explanations: &explanations,
+            within: None,
+            hint: None,
         };
         match self.output {
             Output::Text => ui::verdict::print_text(&shown),

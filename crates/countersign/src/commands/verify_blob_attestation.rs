@@ -76,6 +76,8 @@ impl VerifyBlobAttestation {
             digest: artifact.digest(),
             verdict: &verdict,
             explanations: if wants_checks { &explanations } else { &[] },
+            within: None,
+            hint: None,
         };
         match self.output {
             Output::Text => ui::verdict::print_text(&shown),

@@ -3,6 +3,7 @@
 use crate::ui::terminal::println;
 use serde::Serialize;
 
+use super::verdict::Within;
 use super::{BAD, FAINT, GOOD, UNSURE, plain};
 use crate::exit::Exit;
 
@@ -17,6 +18,9 @@ pub(crate) struct Row {
     pub(crate) image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
+    /// Its place in an index, if it is told of because of that.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) within: Option<Within>,
     #[serde(rename = "status", serialize_with = "status_name")]
     pub(crate) exit: Exit,
     pub(crate) signatures: Vec<Signature>,
@@ -41,7 +45,8 @@ pub(crate) struct Signature {
 impl Row {
     /// An image of which it could not be told.
     pub(crate) fn unknown(image: String, problems: Vec<String>) -> Self {
-        Self { image, digest: None, exit: Exit::Unknown, signatures: Vec::new(), problems }
+        let (digest, within, signatures) = (None, None, Vec::new());
+        Self { image, digest, within, exit: Exit::Unknown, signatures, problems }
     }
 }
 
@@ -62,7 +67,7 @@ fn status_name<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok
 /// Prints a table: an image on each line, and below it every signature that holds, or why none
 /// does; the sums last.
 pub(crate) fn print_text(rows: &[Row]) {
-    let width = rows.iter().map(|row| row.image.chars().count()).max().unwrap_or_default();
+    let width = rows.iter().map(|row| name(row).chars().count()).max().unwrap_or_default();
     for row in rows {
         let style = match row.exit {
             Exit::Success => GOOD,
@@ -73,7 +78,7 @@ pub(crate) fn print_text(rows: &[Row]) {
         let status = status(row.exit);
         println!(
             "{style}{status:<9}{style:#}  {:width$}  {FAINT}{digest}{FAINT:#}",
-            plain(&row.image)
+            plain(&name(row))
         );
         for signature in &row.signatures {
             let by = signature.subject.as_deref().unwrap_or("the holder of the key");
@@ -98,6 +103,17 @@ pub(crate) fn print_text(rows: &[Row]) {
         count(Exit::Unsigned),
         count(Exit::Unknown),
     );
+}
+
+/// What an image is called; one of an index, by the platforms that it is for.
+fn name(row: &Row) -> String {
+    match &row.within {
+        Some(within) if !within.platforms.is_empty() => {
+            format!("  {}", within.platforms.join(", "))
+        }
+        Some(_) => "  no platform said".to_owned(),
+        None => row.image.clone(),
+    }
 }
 
 /// The beginning of a digest.

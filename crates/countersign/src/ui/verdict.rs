@@ -1,9 +1,11 @@
 //! Verdicts: the exit code that tells one, and how they are printed.
 
 mod json;
+pub(crate) mod summary;
 mod text;
 
 use evidence::Digest;
+use serde::{Serialize, Serializer};
 use verify::{Explanation, Refusal, Verdict};
 
 use super::terminal::{eprintln, println};
@@ -19,6 +21,24 @@ pub(crate) struct Shown<'a> {
     pub(crate) verdict: &'a Verdict,
     /// Every check, if they were asked for.
     pub(crate) explanations: &'a [Explanation],
+    /// Its place in the index that was named, if it was looked at because of that.
+    pub(crate) within: Option<&'a Within>,
+    /// What can be done, beyond what the reasons of the verdict say.
+    pub(crate) hint: Option<&'a str>,
+}
+
+/// The place of a manifest in an index.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Within {
+    /// The index that names it.
+    #[serde(serialize_with = "as_text")]
+    pub(crate) index: Digest,
+    /// The platforms that it is for, as the index says.
+    pub(crate) platforms: Vec<String>,
+}
+
+fn as_text<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
 }
 
 /// The exit code that tells the verdict.

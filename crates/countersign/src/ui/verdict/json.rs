@@ -4,7 +4,7 @@ use serde::Serialize;
 use verify::time::Observer;
 use verify::{Explanation, Ground, Obstacle, Reason, Verdict, VerifiedClaim};
 
-use super::Shown;
+use super::{Shown, Within};
 
 /// Name and version of the document. A field may be added in a version; one
 /// that is removed or changes its meaning makes a new version.
@@ -25,6 +25,8 @@ struct Document<'a> {
     grounds: Vec<GroundJson<'a>>,
     reasons: Vec<ReasonJson<'a>>,
     obstacles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
     explanations: &'a [Explanation],
 }
 
@@ -32,6 +34,8 @@ struct Document<'a> {
 struct ArtifactJson<'a> {
     name: &'a str,
     digest: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    within: Option<&'a Within>,
 }
 
 #[derive(Serialize)]
@@ -100,10 +104,15 @@ fn document<'a>(shown: &Shown<'a>) -> Document<'a> {
     Document {
         schema: SCHEMA,
         verdict,
-        artifact: ArtifactJson { name: shown.name, digest: shown.digest.to_string() },
+        artifact: ArtifactJson {
+            name: shown.name,
+            digest: shown.digest.to_string(),
+            within: shown.within,
+        },
         grounds,
         reasons,
         obstacles,
+        hint: shown.hint,
         explanations: shown.explanations,
     }
 }

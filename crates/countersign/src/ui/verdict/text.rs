@@ -21,30 +21,45 @@ macro_rules! line {
 pub(super) fn text(shown: &Shown<'_>) -> String {
     let mut text = String::new();
     let out = &mut text;
-    let Shown { name, digest, .. } = shown;
-    let name = plain(name);
+    let name = plain(shown.name);
     match shown.verdict {
         Verdict::Admit(grounds) => {
             line!(out, "{GOOD}verified{GOOD:#} {name}");
-            print_field(out, "digest", &digest.to_string());
+            print_artifact(out, shown);
             grounds.0.iter().for_each(|ground| print_ground(out, ground));
         }
         Verdict::Refuse(reasons) => {
             line!(out, "{BAD}not verified{BAD:#} {name}");
-            print_field(out, "digest", &digest.to_string());
+            print_artifact(out, shown);
             reasons.iter().for_each(|reason| print_reason(out, reason));
         }
         Verdict::Unknown(obstacles, reasons) => {
             line!(out, "{UNSURE}could not tell{UNSURE:#} {name}");
-            print_field(out, "digest", &digest.to_string());
+            print_artifact(out, shown);
             for obstacle in obstacles {
                 print_field(out, "obstacle", &obstacle.to_string());
             }
             reasons.iter().for_each(|reason| print_reason(out, reason));
         }
     }
+    if let Some(hint) = shown.hint {
+        print_field(out, "hint", hint);
+    }
     shown.explanations.iter().for_each(|explanation| print_explanation(out, explanation));
     text
+}
+
+/// What the verdict is about.
+fn print_artifact(out: &mut String, shown: &Shown<'_>) {
+    let digest = shown.digest.to_string();
+    // Some are called by their digest.
+    if !shown.name.ends_with(&digest) {
+        print_field(out, "digest", &digest);
+    }
+    if let Some(within) = shown.within {
+        let platforms = within.platforms.join(", ");
+        print_field(out, "platform", if platforms.is_empty() { "not said" } else { &platforms });
+    }
 }
 
 fn print_field(out: &mut String, name: &str, value: &str) {

@@ -1,0 +1,292 @@
+//! `--recursive`: what of an index must be signed, and what is told of the rest.
+
+use axum::http::StatusCode;
+use devkit::{Fault, FaultRule};
+use evidence::Digest;
+use serde_json::{Value, json};
+
+use super::world::{RELEASE, Said, World};
+
+const OTHER: &str = "https://github.com/acme/app/.github/workflows/other.yml@refs/heads/main";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Puts an index with these entries there. Its reference.
+fn push_index(world: &World, tag: &str, entries: &[Value]) -> String {
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries});
+    let bytes = index.to_string().into_bytes();
+    world.registry.plant_manifest("acme/app", tag, INDEX_TYPE, bytes).unwrap();
+    format!("{}/acme/app:{tag}", world.registry.address())
+}
+
+/// The entry of an image that is there, with members of its own.
+fn entry(world: &World, image: &str, media_type: &str, more: &Value) -> Value {
+    let digest = world.digest(image);
+    let size = world.registry.manifest("acme/app", &digest).unwrap().len();
+    let mut entry = json!({"mediaType": media_type, "digest": digest, "size": size});
+    entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    entry
+}
+
+fn platform(os: &str, architecture: &str) -> Value {
+    json!({"platform": {"os": os, "architecture": architecture}})
+}
+
+/// What `BuildKit` says of its records.
+fn record() -> Value {
+    json!({
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    })
+}
+
+/// The digests in Cosign's array.
+fn verified(said: &Said) -> Vec<String> {
+    let payloads = said.json();
+    let digest = |payload: &Value| {
+        payload["critical"]["image"]["docker-manifest-digest"].as_str().unwrap().to_owned()
+    };
+    payloads.as_array().unwrap().iter().map(digest).collect()
+}
+
+fn digest_in(reference: &str) -> String {
+    reference.rsplit_once('@').unwrap().1.to_owned()
+}
+
+#[test]
+fn an_index_covers_its_images_and_recursive_wants_each_to_be_signed() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    let by = world.by_release();
+    let verify = |more: &str| world.run(&format!("verify {by} {more}"));
+    world.run(&format!("sign {index}")).ends(0);
+    for covered in ["", "--recursive=index", "--recursive=false"] {
+        assert_eq!(verified(&verify(&format!("{covered} {index}")).ends(0)).len(), 1);
+    }
+    for wanted in ["-r", "--recursive", "--recursive=all", "--recursive=true"] {
+        let said = verify(&format!("{wanted} {index}")).ends(10).without_result();
+        said.says(&[
+            "the index, and 0 of the 2 in it; not for linux/amd64, linux/arm64/v8",
+            "covers it where --recursive is left out",
+        ]);
+    }
+    verify(&format!("--recursive=leaves {index}")).ends(10).without_result();
+    let said = verify(&images[0]).ends(10).without_result();
+    said.says(&["if an index names it, that may be signed instead"]);
+
+    world.run(&format!("sign {}", images[0])).ends(0);
+    let said = verify(&format!("-r {index}")).ends(10).without_result();
+    said.says(&["not all verified", "the index, and 1 of the 2 in it; not for linux/arm64/v8"]);
+    world.run(&format!("sign {}", images[1])).ends(0);
+    let said = verify(&format!("-r {index}")).ends(0);
+    let wanted = [world.digest(&index), digest_in(&images[0]), digest_in(&images[1])];
+    assert_eq!(verified(&said), wanted);
+    said.says(&["platform  linux/arm64/v8", "all verified", "the index, and all of the 2 in it"]);
+    assert_eq!(verified(&verify(&format!("-r=leaves {index}")).ends(0)), wanted[1..]);
+    // An image that is no index is verified itself.
+    assert_eq!(verified(&verify(&format!("-r=leaves {}", images[0])).ends(0)), wanted[1..2]);
+}
+
+#[test]
+fn leaves_may_be_signed_without_their_index() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign {} {}", images[0], images[1])).ends(0);
+    let by = world.by_release();
+    let verify = |more: &str| world.run(&format!("verify {by} {more} {index}"));
+    verify("").ends(10).without_result().says(&["--recursive=leaves looks for"]);
+    let said = verify("-r").ends(10).without_result();
+    said.says(&["not the index, and all of the 2 in it", "suffices with --recursive=leaves"]);
+    let said = verify("-r=leaves -o text").ends(0);
+    said.says(&["all verified", ": all of the 2 in it"]);
+    assert!(!verify("-r=leaves -o text").stdout.contains("the index"));
+}
+
+#[test]
+fn what_runs_nowhere_is_not_demanded_and_what_runs_is_whatever_it_is_called() {
+    let world = World::new();
+    let (image, other) = (world.push("acme/app", "image"), world.push("acme/app", "other"));
+    let amd64 = entry(&world, &image, MANIFEST_TYPE, &platform("linux", "amd64"));
+    let index = push_index(
+        &world,
+        "recorded",
+        &[amd64.clone(), entry(&world, &other, MANIFEST_TYPE, &record())],
+    );
+    world.run(&format!("sign {index} {image}")).ends(0);
+    let verify = |index: &str| world.run(&format!("verify {} -r {index}", world.by_release()));
+    let said = verify(&index).ends(0);
+    assert_eq!(verified(&said).len(), 2);
+    said.says(&["all of the 1 in it; 1 build records, which run nowhere, were passed over"]);
+    let mut disguised = record();
+    disguised["platform"] = json!({"os": "linux", "architecture": "arm64"});
+    let entries = [amd64, entry(&world, &other, MANIFEST_TYPE, &disguised)];
+    let index = push_index(&world, "disguised", &entries);
+    world.run(&format!("sign {index}")).ends(0);
+    verify(&index).ends(10).without_result().says(&["not for linux/arm64"]);
+}
+
+#[test]
+fn the_worst_of_an_index_is_told() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign -r {index}")).ends(0);
+    let verify = |by: &str| world.run(&format!("verify {by} -r {index}"));
+    let by = world.by_release();
+    verify(&by).ends(0);
+    // Signed by somebody else.
+    let (other, _) = world.push_index("acme/app", "v2");
+    world.run("generate-key-pair").ends(0);
+    world.run(&format!("sign -r --key cosign.key {other}")).ends(0);
+    let said = world.run(&format!("verify {by} -r {other} {index}")).ends(12).without_result();
+    said.says(&["not the index, and 0 of the 2 in it", "the index, and all of the 2 in it"]);
+    verify(&world.by(OTHER)).ends(12).without_result().says(&[RELEASE]);
+    // Of one it cannot be told.
+    let lists = format!("/v2/acme/app/referrers/{}", digest_in(&images[1]));
+    world.registry.inject(FaultRule::new(lists, Fault::Status(StatusCode::FORBIDDEN)));
+    // What was found under the tags that stand in would do, but there is nothing.
+    let said = verify(&by).ends(3).without_result();
+    said.says(&["could not tell of all", "not for linux/arm64/v8", "forbids"]);
+}
+
+#[test]
+fn what_is_not_known_of_an_index_is_not_verified() {
+    let world = World::new();
+    let image = world.push("acme/app", "image");
+    let amd64 = entry(&world, &image, MANIFEST_TYPE, &platform("linux", "amd64"));
+    let inner = push_index(&world, "inner", &[amd64.clone()]);
+    let inner_entry = entry(&world, &inner, INDEX_TYPE, &json!({}));
+    let nested = push_index(&world, "nested", &[inner_entry.clone()]);
+    world.run(&format!("sign {nested} {image}")).ends(0);
+    let by = world.by_release();
+    let verify = |how: &str, index: &str| world.run(&format!("verify {by} {how} {index}"));
+    // The index in it is wanted too, unless only leaves are.
+    verify("-r", &nested).ends(10).says(&["the index, and 1 of the 2 in it"]);
+    assert_eq!(verified(&verify("-r=leaves", &nested).ends(0)).len(), 1);
+    world.run(&format!("sign {inner}")).ends(0);
+    assert_eq!(verified(&verify("-r", &nested).ends(0)).len(), 3);
+    // One that is not there may name anything.
+    let mut absent = inner_entry;
+    absent["digest"] = Digest::sha256(b"absent").to_string().into();
+    let partial = push_index(&world, "partial", &[amd64, absent]);
+    world.run(&format!("sign {partial}")).ends(0);
+    for how in ["-r=leaves", "-r"] {
+        let said = verify(how, &partial).ends(3).without_result();
+        said.says(&["could not tell", &Digest::sha256(b"absent").to_string()]);
+    }
+    // Of nothing all would be verified.
+    for (tag, entries) in
+        [("empty", vec![]), ("records", vec![entry(&world, &image, MANIFEST_TYPE, &record())])]
+    {
+        let empty = push_index(&world, tag, &entries);
+        world.run(&format!("sign {empty}")).ends(0);
+        let said = verify("-r=leaves", &empty).ends(3).without_result();
+        said.says(&["no image in it"]);
+        verify("-r", &empty).ends(0);
+    }
+}
+
+#[test]
+fn each_thing_is_asked_for_once_and_no_image_is_fetched() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign -r {index}")).ends(0);
+    world.registry.clear_requests();
+    world.run(&format!("verify {} -r {index}", world.by_release())).ends(0);
+    let mut lines: Vec<_> = { world.registry.requests().into_iter() }
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect();
+    // The tag and the index; for each of three, three lists, a referrer and its bundle.
+    assert_eq!(lines.len(), 2 + 3 * 5, "{lines:#?}");
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), 2 + 3 * 5, "{lines:#?}");
+    for image in images {
+        let manifest = format!("GET /v2/acme/app/manifests/{}", digest_in(&image));
+        assert!(!lines.contains(&manifest));
+    }
+}
+
+#[test]
+fn explained_every_part_is_a_document_with_its_place() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign {index}")).ends(0);
+    let line = format!("verify {} -r --explain -o json {index}", world.by_release());
+    let said = world.run(&line).ends(10);
+    let documents: Vec<Value> = serde_json::Deserializer::from_str(&said.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let verdicts: Vec<_> = documents.iter().map(|document| &document["verdict"]).collect();
+    assert_eq!(verdicts, ["admit", "refuse", "refuse"]);
+    assert_eq!(documents[0]["artifact"].get("index"), None);
+    for (document, image) in documents[1..].iter().zip(&images) {
+        let artifact = &document["artifact"];
+        assert_eq!(artifact["index"], world.digest(&index));
+        assert_eq!(artifact["digest"], digest_in(image));
+        assert!(document["hint"].as_str().unwrap().contains("covers it"));
+    }
+    assert_eq!(documents[2]["artifact"]["platforms"], json!(["linux/arm64/v8"]));
+    // What lies in a folder cannot be looked into so far.
+    world.run(&format!("verify {} -r --local-image x", world.by_release())).ends(2);
+}
+
+#[test]
+fn one_that_cannot_be_looked_up_does_not_hide_the_others() {
+    let world = World::new();
+    let image = world.push("acme/app", "image");
+    world.run(&format!("sign {image}")).ends(0);
+    let absent = image.replace(":image", ":absent");
+    let by = world.by_release();
+    for images in [format!("{image} {absent}"), format!("{absent} {image}")] {
+        let said = world.run(&format!("verify {by} {images}")).ends(3).without_result();
+        said.says(&[&format!("verified {image}"), &format!("{absent} cannot be looked up")]);
+    }
+}
+
+#[test]
+fn attestations_are_wanted_of_each_image_too() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.write("note.json", r#"{"noted": true}"#);
+    let attest = |image: &str| {
+        let line = format!("attest --type https://example.com/note --predicate note.json {image}");
+        world.run(&line).ends(0);
+    };
+    attest(&index);
+    attest(&images[0]);
+    let verify = |more: &str| {
+        let by = world.by_release();
+        let line =
+            format!("verify-attestation --type https://example.com/note {by} {more} {index}");
+        world.run(&line)
+    };
+    assert_eq!(verify("").ends(0).json_lines().len(), 1);
+    verify("-r").ends(10).says(&["the index, and 1 of the 2 in it; not for linux/arm64/v8"]);
+    attest(&images[1]);
+    assert_eq!(verify("-r").ends(0).json_lines().len(), 3);
+    assert_eq!(verify("-r=leaves").ends(0).json_lines().len(), 2);
+}
+
+#[test]
+fn coverage_tells_each_image_of_an_index() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign {index} {}", images[0])).ends(0);
+    world.run(&format!("coverage {index}")).ends(0).says(&["1 images: 1 signed"]);
+    let said = world.run(&format!("coverage -r {index}")).ends(10);
+    said.says(&["3 images: 2 signed, 0 untrusted, 1 unsigned", "  linux/arm64/v8"]);
+    let document = world.run(&format!("coverage -r=leaves -o json {index}")).ends(10).json();
+    let rows = document["images"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((&rows[0]["status"], &rows[1]["status"]), (&json!("signed"), &json!("unsigned")));
+    assert_eq!(rows[1]["platforms"], json!(["linux/arm64/v8"]));
+    assert_eq!(rows[1]["index"], world.digest(&index));
+    // What is not known of it is not covered.
+    let digest = Digest::sha256(b"absent").to_string();
+    let absent = json!({"mediaType": INDEX_TYPE, "digest": digest, "size": 6});
+    let partial = push_index(&world, "partial", &[absent]);
+    world.run(&format!("sign {partial}")).ends(0);
+    world.run(&format!("coverage {partial}")).ends(0);
+    world.run(&format!("coverage -r {partial}")).ends(3).says(&[&digest]);
+}
