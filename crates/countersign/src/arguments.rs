@@ -9,6 +9,7 @@ pub(crate) mod image_verification;
 pub(crate) mod images;
 pub(crate) mod instance;
 pub(crate) mod keys;
+pub(crate) mod kubernetes;
 pub(crate) mod network;
 pub(crate) mod older;
 pub(crate) mod platform;

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use client::kubernetes::{KubernetesError, SecretRef};
 use crypto::encrypted::Password;
 use crypto::key_file::PRIVATE_KEY_SIZE_MAX;
 use crypto::{KeyPair, PrivateKeyPem, PublicKey};
+use zeroize::Zeroizing;
 
+use super::kubernetes;
 use crate::exit::Failure;
-use crate::{machine, ui};
+use crate::{machine, runtime, ui};
 
 /// Variable that holds the password of private keys, as in Cosign.
 const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
@@ -16,12 +19,19 @@ const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
 const PUBLIC_KEY_SIZE_MAX: usize = 64 * 1024;
 
 /// Schemes of keys in services and devices, which no command here speaks to.
-const ELSEWHERE: [&str; 9] =
-    ["awskms", "gcpkms", "azurekms", "hashivault", "openbao", "pkcs11", "k8s", "gitlab", "github"];
+const ELSEWHERE: [&str; 8] =
+    ["awskms", "gcpkms", "azurekms", "hashivault", "openbao", "pkcs11", "gitlab", "github"];
 
-/// The public key that a reference names: a file, or `env://VARIABLE`.
+/// Where keys are read from.
+const PLACES: &str = "give a file, env://VARIABLE, or k8s://NAMESPACE/SECRET";
+
+/// The public key that a reference names: a file, `env://VARIABLE`, or `k8s://NAMESPACE/SECRET`. Not
+/// for within the runtime: a cluster is asked before anything else is.
 pub(crate) fn public(reference: &str) -> Result<PublicKey, Failure> {
-    let text = read(reference, "public key", PUBLIC_KEY_SIZE_MAX)?;
+    let text = match in_cluster(reference)? {
+        Some(at) => runtime::block_on(kubernetes::public_key(&at))?,
+        None => read(reference, "public key", PUBLIC_KEY_SIZE_MAX)?,
+    };
     PublicKey::from_any_pem(&text).map_err(|error| {
         let failure = Failure::usage(format!("cannot use the public key {reference}"));
         let private = text.trim_ascii_start().starts_with(b"-----BEGIN")
@@ -38,8 +48,11 @@ pub(crate) fn public(reference: &str) -> Result<PublicKey, Failure> {
 }
 
 /// The key pair that a reference names, opened with the password.
-pub(crate) fn pair(reference: &str) -> Result<KeyPair, Failure> {
-    let text = zeroize::Zeroizing::new(read(reference, "private key", PRIVATE_KEY_SIZE_MAX)?);
+pub(crate) async fn pair(reference: &str) -> Result<KeyPair, Failure> {
+    let (text, kept) = match in_cluster(reference)? {
+        Some(at) => kubernetes::private_key(&at).await?,
+        None => (read(reference, "private key", PRIVATE_KEY_SIZE_MAX)?, None),
+    };
     let unusable = |error: crypto::OpenKeyError| {
         let hint = error.hint();
         let failure =
@@ -53,10 +66,19 @@ pub(crate) fn pair(reference: &str) -> Result<KeyPair, Failure> {
     match parsed {
         PrivateKeyPem::Plain(pair) => Ok(pair),
         PrivateKeyPem::Encrypted(_) => {
-            let password = password(&format!("Password for {reference}: "))?;
+            let password = match kept {
+                Some(password) => password,
+                None => password(&format!("Password for {reference}: "))?,
+            };
             parsed.open(|| Ok::<_, crypto::OpenKeyError>(password)).map_err(unusable)
         }
     }
+}
+
+/// Where in a cluster a key is, if that is where the reference leads.
+pub(crate) fn in_cluster(reference: &str) -> Result<Option<SecretRef>, Failure> {
+    let Some(at) = reference.strip_prefix("k8s://") else { return Ok(None) };
+    at.parse().map(Some).map_err(|error: KubernetesError| Failure::usage(error.to_string()))
 }
 
 /// The password of a key, from the variable or from whoever sits at the terminal.
@@ -69,6 +91,15 @@ pub(crate) fn password(prompt: &str) -> Result<Password, Failure> {
         })?,
     };
     Ok(Password::new(text.into_bytes()))
+}
+
+/// A password for a new key that is kept beside it: nobody has to remember it.
+pub(crate) fn new_password_to_keep() -> Zeroizing<Vec<u8>> {
+    let text = std::env::var(PASSWORD_VARIABLE).unwrap_or_else(|_| {
+        let random: [u8; 32] = crypto::random::bytes();
+        hex::encode(random)
+    });
+    Zeroizing::new(text.into_bytes())
 }
 
 /// A password for a new key, asked for twice.
@@ -87,8 +118,8 @@ pub(crate) fn new_password() -> Result<Password, Failure> {
     Ok(Password::new(first.into_bytes()))
 }
 
-fn read(reference: &str, what: &str, size_max: usize) -> Result<Vec<u8>, Failure> {
-    match reference.split_once("://") {
+fn read(reference: &str, what: &str, size_max: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let text = match reference.split_once("://") {
         None => machine::read(Path::new(reference), what, size_max),
         Some(("env", name)) => {
             let text = machine::variable(name)
@@ -100,10 +131,11 @@ fn read(reference: &str, what: &str, size_max: usize) -> Result<Vec<u8>, Failure
             Ok(text.into_bytes())
         }
         Some((scheme, _)) if ELSEWHERE.contains(&scheme) => {
-            Err(Failure::usage(format!("keys of `{scheme}://` are not read yet"))
-                .hint("give a file, or env://VARIABLE"))
+            Err(Failure::usage(format!("keys of `{scheme}://` are not read yet")).hint(PLACES))
         }
-        Some((scheme, _)) => Err(Failure::usage(format!("`{scheme}://` names no {what}"))
-            .hint("give a file, or env://VARIABLE")),
-    }
+        Some((scheme, _)) => {
+            Err(Failure::usage(format!("`{scheme}://` names no {what}")).hint(PLACES))
+        }
+    };
+    text.map(Zeroizing::new)
 }

@@ -31,7 +31,8 @@ const PUBLIC_SUFFIX: &str = ".sigstore.dev";
 /// With which instance, and as whom, to sign.
 #[derive(Debug, Args)]
 pub(crate) struct SigningArguments {
-    /// Private key to sign with, instead of an identity: a PEM file, or env://VARIABLE.
+    /// Private key to sign with, instead of an identity: a PEM file, env://VARIABLE, or
+    /// k8s://NAMESPACE/SECRET.
     #[arg(long, value_name = "KEY", help_heading = "Signer")]
     key: Option<String>,
 
@@ -136,7 +137,7 @@ impl SigningArguments {
         let services = SigningServices::select(&config, versions, &http, machine::now())
             .map_err(|error| Failure::usage("cannot sign with this instance").caused_by(error))?;
         let who = match &self.key {
-            Some(reference) => Who::Key(Arc::new(keys::pair(reference)?)),
+            Some(reference) => Who::Key(Arc::new(keys::pair(reference).await?)),
             None => {
                 let providers = config.signing_config.identity_provider(machine::now()).ok();
                 Who::Identity(Box::new(self.identity.token(&http, providers, global).await?))

@@ -26,6 +26,7 @@ const VARIABLES: &[Variable] = &[
     Variable("BUILDKITE_JOB_ID", "the Buildkite job that the token is for", false),
     Variable("GOOGLE_SERVICE_ACCOUNT_NAME", "Google service account to sign as", false),
     Variable("SPIFFE_ENDPOINT_SOCKET", "socket of the SPIFFE Workload API", false),
+    Variable("KUBECONFIG", "how to get to the cluster of k8s:// keys", false),
     Variable("DOCKER_CONFIG", "directory of Docker's configuration, with registry logins", false),
     Variable("REGISTRY_AUTH_FILE", "file of Podman's registry logins", false),
     Variable("GITHUB_TOKEN", "token for GitHub's registry", true),

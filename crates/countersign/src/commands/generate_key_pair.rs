@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use client::kubernetes::{KeyEntries, SecretRef};
+use crypto::encrypted::Password;
 use crypto::key_file::{Existing, Readers, write};
 use crypto::{KeyKind, KeyPair, Signer};
 
-use crate::arguments::keys;
+use crate::arguments::{keys, kubernetes};
 use crate::exit::{Exit, Failure};
+use crate::runtime;
 use crate::ui::terminal::eprintln;
 
 /// Make a key pair: NAME.key, encrypted with a password, and NAME.pub.
@@ -16,6 +19,11 @@ use crate::ui::terminal::eprintln;
 /// does not exist cannot be stolen.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateKeyPair {
+    /// Keep the private key in a Kubernetes cluster, as k8s://NAMESPACE/SECRET, with its password
+    /// beside it: whoever may read the Secret may sign.
+    #[arg(value_name = "SECRET")]
+    secret: Option<String>,
+
     /// What the files are called before .key and .pub.
     #[arg(long, value_name = "NAME", default_value = "cosign")]
     output_key_prefix: String,
@@ -25,26 +33,62 @@ impl GenerateKeyPair {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let pair = KeyPair::generate(KeyKind::EcdsaP256)
             .map_err(|error| Failure::new(Exit::Failure, "no key was made").caused_by(error))?;
-        save(&pair, &self.output_key_prefix, Existing::Keep)?;
+        match &self.secret {
+            None => save(&pair, &self.output_key_prefix, Existing::Keep)?,
+            Some(reference) => {
+                let at = keys::in_cluster(reference)?.ok_or_else(|| {
+                    Failure::usage(format!("`{reference}` is no place to keep a key in"))
+                        .hint("name a Secret as k8s://NAMESPACE/SECRET, or none for files")
+                })?;
+                keep(&pair, &at, &self.output_key_prefix)?;
+            }
+        }
         Ok(Exit::Success)
     }
+}
+
+/// Keeps both halves in a cluster, and writes the public one beside.
+fn keep(pair: &KeyPair, at: &SecretRef, prefix: &str) -> Result<(), Failure> {
+    let public = PathBuf::from(format!("{prefix}.pub"));
+    not_taken(&[&public])?;
+    let password = keys::new_password_to_keep();
+    let encrypted = encrypt(pair, &Password::new(password.to_vec()))?;
+    let public_pem = pair.public_key().to_pem();
+    let entries = KeyEntries {
+        private_key: encrypted.as_bytes(),
+        public_key: public_pem.as_bytes(),
+        password: &password,
+    };
+    runtime::block_on(kubernetes::store(at, &entries))?;
+    eprintln!("private key  {at}  (whoever may read the Secret may sign)");
+    put(&public, public_pem.as_bytes(), Readers::Everybody, Existing::Keep).map_err(|failure| {
+        failure.hint(format!("`countersign public-key --key {at}` prints it"))
+    })?;
+    eprintln!("public key   {}  (give it to whoever verifies)", public.display());
+    Ok(())
+}
+
+fn not_taken(files: &[&Path]) -> Result<(), Failure> {
+    match files.iter().find(|path| path.exists()) {
+        None => Ok(()),
+        Some(taken) => Err(Failure::usage(format!("{} is there already", taken.display()))
+            .hint("keys are not overwritten: move it away, or choose another --output-key-prefix")),
+    }
+}
+
+fn encrypt(pair: &KeyPair, password: &Password) -> Result<String, Failure> {
+    pair.to_encrypted_pem(password)
+        .map_err(|error| Failure::new(Exit::Failure, "the key was not encrypted").caused_by(error))
 }
 
 /// Writes both halves. A file that is there already is lost only where that was asked for.
 pub(super) fn save(pair: &KeyPair, prefix: &str, existing: Existing) -> Result<(), Failure> {
     let path = |end: &str| PathBuf::from(format!("{prefix}.{end}"));
     let (private, public) = (path("key"), path("pub"));
-    if existing == Existing::Keep
-        && let Some(taken) = [&private, &public].into_iter().find(|path| path.exists())
-    {
-        return Err(Failure::usage(format!("{} is there already", taken.display())).hint(
-            "keys are not overwritten: move it away, or choose another --output-key-prefix",
-        ));
+    if existing == Existing::Keep {
+        not_taken(&[&private, &public])?;
     }
-    let password = keys::new_password()?;
-    let encrypted = pair.to_encrypted_pem(&password).map_err(|error| {
-        Failure::new(Exit::Failure, "the key was not encrypted").caused_by(error)
-    })?;
+    let encrypted = encrypt(pair, &keys::new_password()?)?;
     put(&private, encrypted.as_bytes(), Readers::Owner, existing)?;
     put(&public, pair.public_key().to_pem().as_bytes(), Readers::Everybody, existing)?;
     eprintln!("private key  {}  (keep it, and its password)", private.display());

@@ -8,13 +8,13 @@ use crypto::key_file::Existing;
 use super::generate_key_pair;
 use crate::arguments::keys;
 use crate::exit::{Exit, Failure};
-use crate::ui;
+use crate::{runtime, ui};
 
 /// Encrypt a private key that was made elsewhere: PEM of PKCS#8, PKCS#1 or SEC1; ECDSA, RSA or
 /// Ed25519.
 #[derive(Debug, Args)]
 pub(crate) struct ImportKeyPair {
-    /// The private key: a file, or env://VARIABLE.
+    /// The private key: a file, env://VARIABLE, or k8s://NAMESPACE/SECRET.
     #[arg(short, long, value_name = "KEY")]
     key: String,
 
@@ -29,7 +29,7 @@ pub(crate) struct ImportKeyPair {
 
 impl ImportKeyPair {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let pair = keys::pair(&self.key)?;
+        let pair = runtime::block_on(keys::pair(&self.key))?;
         let taken = ["key", "pub"]
             .iter()
             .any(|end| std::path::Path::new(&format!("{}.{end}", self.output_key_prefix)).exists());

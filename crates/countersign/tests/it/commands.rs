@@ -10,6 +10,7 @@ mod coverage;
 mod files;
 mod initialize;
 mod keys;
+mod kubernetes;
 mod login;
 mod platforms;
 mod policies;
