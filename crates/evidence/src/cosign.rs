@@ -123,6 +123,9 @@ pub enum ParseCosignError {
         /// How many.
         found: usize,
     },
+    /// A certificate beside a bundle that holds another.
+    #[error("the certificate beside the bundle is another than the bundle's")]
+    OtherCertificate,
     /// A signature beside an envelope that holds another.
     #[error("the annotated signature is another than the envelope's")]
     OtherSignature,

@@ -62,6 +62,18 @@ impl Evidence {
     /// # Errors
     /// When it is too long or malformed.
     pub fn from_blob_bundle(json: &[u8]) -> Result<Self, ParseCosignError> {
+        Self::from_blob_bundle_beside(json, &DetachedFiles::default())
+    }
+
+    /// As [`Evidence::from_blob_bundle`], with what stands in files beside it: a certificate, which
+    /// must be the bundle's if that has one, and a timestamp.
+    ///
+    /// # Errors
+    /// When the bundle or a file is too long or malformed, or the certificates differ.
+    pub fn from_blob_bundle_beside(
+        json: &[u8],
+        files: &DetachedFiles<'_>,
+    ) -> Result<Self, ParseCosignError> {
         const WHAT: &str = "the blob bundle";
         check_size(WHAT, json.len(), BUNDLE_SIZE_MAX)?;
         let bundle: BlobBundle =
@@ -70,9 +82,20 @@ impl Evidence {
             .decode(&bundle.base64_signature)
             .map_err(|_| ParseCosignError::BadBase64 { what: "the signature" })?;
         let certificate = bundle.cert.as_deref().filter(|text| !text.is_empty());
+        let own =
+            certificate.map_or_else(|| Ok(Beside::default()), |text| signer(text.as_bytes()))?;
+        let beside = files.read()?;
+        if let (Some(own), Some(other)) = (&own.certificate, &beside.certificate)
+            && own != other
+        {
+            return Err(ParseCosignError::OtherCertificate);
+        }
+        let entry = bundle.rekor_bundle.map(PromisedEntry::parse).transpose()?;
         let beside = Beside {
-            entry: bundle.rekor_bundle.map(PromisedEntry::parse).transpose()?,
-            ..certificate.map_or_else(|| Ok(Beside::default()), |text| signer(text.as_bytes()))?
+            certificate: own.certificate.or(beside.certificate),
+            entry: entry.or(beside.entry),
+            hint: own.hint,
+            ..beside
         };
         Ok(beside.with(Format::CosignBlob, blob_content(signature)?))
     }

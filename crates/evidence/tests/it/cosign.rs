@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crypto::KeyKind;
 use evidence::ParseEvidenceError;
 use evidence::bundle::{Content, Format, SignerMaterial};
 use evidence::cosign::{
@@ -12,9 +13,9 @@ use evidence::entry::ParseEntryError;
 use evidence::{Digest, Evidence};
 use serde_json::{Value, json};
 use testkit::cosign::{CERTIFICATE, CHAIN, LOG_ENTRY, SIGNATURE, TIMESTAMP};
-use testkit::json::{base64, every_field_wrong};
+use testkit::json::{base64, every_field_wrong, unbase64};
 use testkit::log::{Kind, pem};
-use testkit::{Scene, SealedLayer};
+use testkit::{Key, Scene, SealedLayer};
 
 fn layer(sealed: &SealedLayer) -> Layer {
     Layer {
@@ -336,6 +337,36 @@ fn blob_bundles_hold_a_certificate_or_a_hint() {
         let refusal = Evidence::from_file(broken.to_string().as_bytes()).unwrap_err();
         assert!(matches!(refusal, ParseEvidenceError::Cosign(_)), "{refusal:?}");
     }
+}
+
+#[test]
+fn files_beside_a_blob_bundle_add_what_it_has_not() {
+    let scene = Scene::v1().with(|scene| scene.timestamps = 1);
+    let (bundle, _) = scene.seal_blob();
+    let stamp = Evidence::from_bundle(&scene.seal().bundle_json()).unwrap().timestamps.remove(0);
+    let json = |bundle: &Value| bundle.to_string().into_bytes();
+    let files = DetachedFiles { timestamp: Some(&stamp), ..DetachedFiles::default() };
+    let evidence = Evidence::from_blob_bundle_beside(&json(&bundle), &files).unwrap();
+    assert_eq!(evidence.timestamps, std::slice::from_ref(&stamp));
+    assert!(matches!(evidence.signer, SignerMaterial::Certificate(_)));
+    assert_eq!(evidence.entries.len(), 1);
+
+    let own = unbase64(&bundle["cert"]);
+    let mut without = bundle.clone();
+    without.as_object_mut().unwrap().remove("cert").unwrap();
+    let files = DetachedFiles { certificate: Some(&own), ..files };
+    for bundle in [&bundle, &without] {
+        let found = Evidence::from_blob_bundle_beside(&json(bundle), &files).unwrap();
+        assert_eq!(found.signer, evidence.signer);
+    }
+    let other = Scene::v1().with(|scene| scene.key = Key::named("another", KeyKind::EcdsaP256));
+    let (other, _) = other.seal_blob();
+    let other = unbase64(&other["cert"]);
+    let files = DetachedFiles { certificate: Some(&other), ..DetachedFiles::default() };
+    let refusal = Evidence::from_blob_bundle_beside(&json(&bundle), &files).unwrap_err();
+    assert_eq!(refusal, ParseCosignError::OtherCertificate);
+    let found = Evidence::from_blob_bundle_beside(&json(&without), &files).unwrap();
+    assert_ne!(found.signer, evidence.signer);
 }
 
 #[test]
