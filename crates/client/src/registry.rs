@@ -20,6 +20,7 @@ mod options;
 pub mod probe;
 pub mod referrers;
 mod shared_tag;
+pub(crate) mod stream;
 mod tags;
 mod target;
 mod token;

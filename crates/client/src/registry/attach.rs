@@ -149,7 +149,7 @@ impl Registry {
 
     /// Writes a manifest that refers to another, and where the registry does not keep track of such
     /// manifests, its entry in the tag that stands in for that.
-    pub(super) async fn push_referrer(
+    pub(crate) async fn push_referrer(
         &self,
         image: &ImageRef,
         subject: &Digest,

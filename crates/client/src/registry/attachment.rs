@@ -125,7 +125,7 @@ pub(super) fn artifact_type(manifest: &Manifest) -> &str {
 }
 
 /// What a manifest says it is about; an index says so too (OCI image specification v1.1).
-pub(super) fn subject_of(manifest: &Manifest) -> Option<Digest> {
+pub(crate) fn subject_of(manifest: &Manifest) -> Option<Digest> {
     match &manifest.content {
         ManifestContent::Image(content) => content.subject.as_ref().map(|subject| subject.digest),
         ManifestContent::Index(content) => content.subject.as_ref().map(|subject| subject.digest),

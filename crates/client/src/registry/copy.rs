@@ -5,33 +5,23 @@
 //! are merged with, not replaced. The image's own tag comes last, when all else is there.
 
 use bytes::Bytes;
-use crypto::Hasher;
 use evidence::{Digest, ImageRef};
 use futures::StreamExt;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 
 use super::attachment::Place;
-use super::blob::{finish, location};
 use super::cosign_tags::CosignTag;
 use super::manifest::{Descriptor, Manifest, ManifestContent};
-use super::token::{Access, Scope};
+use super::stream::{Pieces, Upload, WHOLE_SIZE_MAX};
 use super::{Pushed, Registry};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
-use crate::http::Request;
 
 /// Manifests copied for one image, children of indexes and what lies beside them included.
 pub const MANIFESTS_MAX: usize = 4096;
 
 /// Indexes in indexes followed. Buildx makes one level, and nobody makes three.
-const DEPTH_MAX: usize = 4;
-
-/// Blobs up to this size go through memory whole, in bytes.
-const WHOLE_SIZE_MAX: u64 = 4 * 1024 * 1024;
-
-/// Size of the pieces in which larger ones are streamed, in bytes: what GHCR takes.
-const PIECE_SIZE: u64 = 4 * 1024 * 1024;
+pub(crate) const DEPTH_MAX: usize = 4;
 
 /// Blobs on their way at the same time, each with at most two pieces in memory.
 const CONCURRENT: usize = 4;
@@ -122,7 +112,7 @@ impl Registry {
     }
 
     /// The manifest, and for an index all below it, each once, parents before children.
-    async fn with_children(
+    pub(crate) async fn with_children(
         &self,
         from: &ImageRef,
         root: Manifest,
@@ -200,11 +190,21 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Copied, FetchError> {
         let mut copied = self.copy_blobs(from, to, manifest, deadline).await?;
-        let (digest, bytes) = (&manifest.digest, manifest.bytes.clone());
-        let put = self.put(to, &digest.to_string(), &manifest.media_type, bytes)?.repeatable();
-        self.send(to, put, deadline).await?.wanted(&[200, 201, 202])?.took(digest)?;
+        self.put_manifest(to, manifest, deadline).await?;
         copied.manifests += 1;
         Ok(copied)
+    }
+
+    /// Writes a manifest under its digest, byte for byte.
+    pub(crate) async fn put_manifest(
+        &self,
+        to: &ImageRef,
+        manifest: &Manifest,
+        deadline: Deadline,
+    ) -> Result<(), FetchError> {
+        let (digest, bytes) = (&manifest.digest, manifest.bytes.clone());
+        let put = self.put(to, &digest.to_string(), &manifest.media_type, bytes)?.repeatable();
+        self.send(to, put, deadline).await?.wanted(&[200, 201, 202])?.took(digest)
     }
 
     async fn copy_blobs(
@@ -214,16 +214,7 @@ impl Registry {
         manifest: &Manifest,
         deadline: Deadline,
     ) -> Result<Copied, FetchError> {
-        let ManifestContent::Image(content) = &manifest.content else {
-            return Ok(Copied::default());
-        };
-        let mut blobs: Vec<Descriptor> = std::iter::once(&content.config)
-            .chain(content.layers.iter().filter(|layer| !is_elsewhere(layer)))
-            .cloned()
-            .collect();
-        blobs.sort_by_key(|blob| blob.digest);
-        blobs.dedup_by_key(|blob| blob.digest);
-        let pushed: Vec<_> = futures::stream::iter(blobs)
+        let pushed: Vec<_> = futures::stream::iter(blobs(manifest))
             .map(|blob| async move { self.copy_blob(from, to, &blob, deadline).await })
             .buffered(CONCURRENT)
             .collect()
@@ -244,13 +235,8 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Pushed, FetchError> {
         let digest = &blob.digest;
-        let head = Request::head(self.url(to, &format!("blobs/{digest}"))?);
-        let scope = Scope { access: Access::Push, from: None };
-        let there = self.send_as(to, head, &scope, deadline).await?;
-        match there.status.as_u16() {
-            200 => return Ok(Pushed::There),
-            404 => {}
-            _ => return Err(there.refusal()),
+        if self.has_blob(to, digest, deadline).await? {
+            return Ok(Pushed::There);
         }
         let same_registry = from.registry() == to.registry();
         let started = if same_registry && from.repository() != to.repository() {
@@ -270,56 +256,29 @@ impl Registry {
             let bytes = self.fetch_blob(from, digest, blob.size, deadline).await?;
             self.upload(to, started, digest, Bytes::from(bytes), deadline).await?;
         } else {
-            self.stream(from, to, location(&started)?, blob, deadline).await?;
+            let mut pieces = Pieces::of(self, from, blob, deadline);
+            let mut upload = Upload::of(self, to, digest, &started, deadline)?;
+            while let Some(piece) = pieces.next().await? {
+                upload.send(piece).await?;
+            }
+            upload.finish().await?;
         }
         Ok(Pushed::Uploaded)
     }
-
-    /// Reads a blob piece by piece and sends each on before the next; the last step, without which
-    /// the registry keeps nothing, is taken only if all of them together have the digest.
-    async fn stream(
-        &self,
-        from: &ImageRef,
-        to: &ImageRef,
-        mut upload: reqwest::Url,
-        blob: &Descriptor,
-        deadline: Deadline,
-    ) -> Result<(), FetchError> {
-        let Descriptor { digest, size, .. } = blob;
-        let source = self.url(from, &format!("blobs/{digest}"))?;
-        let header = |text: String| HeaderValue::try_from(text).expect("numbers can stand there");
-        let mut hasher = Hasher::new(digest.algorithm());
-        let mut first = 0;
-        while first < *size {
-            let last = (first + PIECE_SIZE).min(*size) - 1;
-            let get = Request::get(source.clone(), "a piece of a blob", last - first + 1)
-                .header(RANGE, header(format!("bytes={first}-{last}")));
-            let answer = self.send(from, get, deadline).await?.wanted(&[206])?;
-            if answer.body.len() as u64 != last - first + 1 {
-                let found = format!("{} bytes", answer.body.len());
-                return Err(answer.malformed("the whole piece that was asked for", found));
-            }
-            hasher.update(&answer.body);
-            let octets = HeaderValue::from_static("application/octet-stream");
-            let patch = Request::new(Method::PATCH, upload)
-                .header(CONTENT_TYPE, octets)
-                .header(CONTENT_RANGE, header(format!("{first}-{last}")))
-                .body(answer.body);
-            let answer = self.send(to, patch, deadline).await?.wanted(&[202, 204])?;
-            upload = location(&answer)?;
-            first = last + 1;
-        }
-        let found = Digest::from(hasher.finish());
-        if found != *digest {
-            let kind = FetchErrorKind::DigestMismatch { wanted: *digest, found };
-            return Err(FetchError::new(self.attempt(from, digest), kind));
-        }
-        let finish = finish(upload, digest, Bytes::new());
-        self.send(to, finish, deadline).await?.wanted(&[201, 204])?.took(digest)
-    }
 }
 
-fn children(manifest: &Manifest) -> Vec<Digest> {
+/// What an image has in blobs of its own, each once.
+pub(crate) fn blobs(manifest: &Manifest) -> Vec<Descriptor> {
+    let ManifestContent::Image(content) = &manifest.content else { return Vec::new() };
+    let layers = content.layers.iter().filter(|layer| !is_elsewhere(layer));
+    let mut blobs: Vec<_> = std::iter::once(&content.config).chain(layers).cloned().collect();
+    blobs.sort_by_key(|blob| blob.digest);
+    blobs.dedup_by_key(|blob| blob.digest);
+    blobs
+}
+
+/// The images of an index.
+pub(crate) fn children(manifest: &Manifest) -> Vec<Digest> {
     match &manifest.content {
         ManifestContent::Index(index) => index.manifests.iter().map(|child| child.digest).collect(),
         ManifestContent::Image(_) => Vec::new(),
@@ -333,7 +292,7 @@ fn is_elsewhere(layer: &Descriptor) -> bool {
 }
 
 /// What a list of referrers says of a manifest.
-fn entry(manifest: &Manifest) -> Descriptor {
+pub(crate) fn entry(manifest: &Manifest) -> Descriptor {
     let (artifact_type, annotations) = match &manifest.content {
         ManifestContent::Image(content) => {
             let kind = content.artifact_type.as_ref().unwrap_or(&content.config.media_type);

@@ -163,7 +163,7 @@ impl Registry {
 
     /// Adds the layers of a manifest, whose blobs are there, to one of Cosign's tags. Under a tag
     /// that is not there the manifest itself is put, byte for byte.
-    pub(super) async fn join_cosign_tag(
+    pub(crate) async fn join_cosign_tag(
         &self,
         image: &ImageRef,
         subject: &Digest,

@@ -28,9 +28,9 @@ pub struct Inventory {
 
 /// A manifest beside an image, whole.
 #[derive(Debug)]
-pub(super) struct Beside {
-    pub(super) manifest: Manifest,
-    pub(super) place: Place,
+pub(crate) struct Beside {
+    pub(crate) manifest: Manifest,
+    pub(crate) place: Place,
 }
 
 impl Registry {
@@ -76,7 +76,7 @@ impl Registry {
     }
 
     /// The manifests beside an image, and what could not be looked at.
-    pub(super) async fn beside(
+    pub(crate) async fn beside(
         &self,
         image: &ImageRef,
         subject: &Digest,

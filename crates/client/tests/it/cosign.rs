@@ -2,6 +2,7 @@
 
 mod beside;
 mod find;
+mod moves;
 mod replace;
 mod write;
 

@@ -19,7 +19,7 @@ use super::{Shelf, layer};
 use crate::{OCI_INDEX, OCI_MANIFEST, ample, anonymous, assert_kind};
 
 /// A shelf with something of each kind.
-async fn full(referrers: Referrers) -> Shelf {
+pub(super) async fn full(referrers: Referrers) -> Shelf {
     let shelf = Shelf::start(referrers).await;
     fill(&shelf).await;
     shelf

@@ -1,0 +1,248 @@
+//! What lies beside an image in a layout: listed under Cosign's annotations or under the names of its
+//! tags, listed as what refers to the image, or a loose blob that does.
+
+use crypto::HashAlgorithm;
+use evidence::Digest;
+use serde::Deserialize;
+
+use super::files::{check_digest, entries, plain_file, problem, read};
+use super::{
+    ATTESTATIONS, IMAGE, IMAGE_INDEX, KIND, Layout, LayoutError, LayoutEvidence, LayoutProblem,
+    REFERENCE, SIGNATURES, annotation,
+};
+use crate::registry::attachment::{Place, attachments, subject_of};
+use crate::registry::discover::{
+    BUNDLE_SIZE_MAX, BUNDLES_SIZE_MAX, PIECES_MAX, REFERRER_SIZE_MAX, RawEvidence,
+};
+use crate::registry::manifest::MANIFEST_SIZE_MAX;
+use crate::registry::{CosignTag, Descriptor, Manifest};
+
+/// Blobs looked at in one layout.
+const BLOBS_MAX: usize = 20_000;
+
+/// Bytes read while looking for referrers.
+const SCAN_SIZE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Something beside an image, whole.
+pub(super) struct Beside {
+    /// Which image.
+    pub(super) subject: Digest,
+    /// Under which of Cosign's tags; else it refers to the image.
+    pub(super) tag: Option<CosignTag>,
+    pub(super) manifest: Manifest,
+}
+
+/// Manifests that refer to something, each once, with what they refer to.
+#[derive(Default)]
+struct Referrers(Vec<(Digest, Manifest)>);
+
+/// What says that a blob is a referrer.
+#[derive(Deserialize)]
+struct Refers {
+    #[serde(default)]
+    subject: Option<Descriptor>,
+}
+
+impl Referrers {
+    fn add(&mut self, subject: Digest, manifest: Manifest) {
+        if self.0.iter().all(|(_, known)| known.digest != manifest.digest) {
+            self.0.push((subject, manifest));
+        }
+    }
+}
+
+impl Layout {
+    /// Finds all evidence about a manifest. What cannot be read is an obstacle.
+    #[must_use]
+    pub fn find_evidence(&self, subject: &Digest) -> LayoutEvidence {
+        let mut found = LayoutEvidence::default();
+        let mut manifests = Vec::new();
+        for descriptor in self.listed.iter().filter(|one| is_evidence(one, subject)) {
+            match self.listed_manifest(descriptor) {
+                Ok(manifest) => manifests.push(manifest),
+                Err(error) => found.obstacles.push(error),
+            }
+        }
+        let mut referrers = Referrers::default();
+        self.scan(&[*subject], &mut referrers, &mut found.obstacles);
+        let is_new = |one: &Manifest| manifests.iter().all(|known| known.digest != one.digest);
+        let referrers: Vec<_> =
+            referrers.0.into_iter().map(|(_, referrer)| referrer).filter(is_new).collect();
+        manifests.extend(referrers);
+        let mut room = BUNDLES_SIZE_MAX;
+        let layers = manifests.iter().flat_map(|manifest| attachments(manifest, Place::Layout));
+        for attachment in layers.filter(|attachment| attachment.kind.is_evidence()) {
+            let Descriptor { digest, size, .. } = &attachment.layer;
+            let path = self.path(digest);
+            if found.pieces.len() == PIECES_MAX {
+                let (what, max) = ("pieces of evidence", PIECES_MAX);
+                found.obstacles.push(problem(&path, LayoutProblem::TooMany { what, max }));
+                break;
+            }
+            let max = room.min(BUNDLE_SIZE_MAX);
+            if *size > max {
+                found.obstacles.push(problem(&path, LayoutProblem::TooLarge { max }));
+                continue;
+            }
+            room -= size;
+            match self.blob(digest, *size) {
+                Ok(bytes) => found.pieces.push(RawEvidence {
+                    bytes,
+                    kind: attachment.kind,
+                    media_type: attachment.layer.media_type,
+                    annotations: attachment.layer.annotations.unwrap_or_default(),
+                    manifest: attachment.manifest,
+                    place: Place::Layout,
+                }),
+                Err(error) => found.obstacles.push(error),
+            }
+        }
+        found
+    }
+
+    /// All that lies beside these manifests, of which the first is the image itself: what Cosign
+    /// marked without saying what it is about is about that.
+    ///
+    /// # Errors
+    /// At the first thing that cannot be read: what is moved without it would not be whole.
+    pub(super) fn beside(&self, subjects: &[Digest]) -> Result<Vec<Beside>, LayoutError> {
+        let mut tagged: Vec<Beside> = Vec::new();
+        let mut referrers = Referrers::default();
+        for descriptor in &self.listed {
+            let kind = annotation(descriptor, KIND);
+            if kind.is_some_and(|kind| [IMAGE, IMAGE_INDEX].contains(&kind)) {
+                continue;
+            }
+            let marked = match kind {
+                Some(SIGNATURES) => Some(CosignTag::Signature),
+                Some(ATTESTATIONS) => Some(CosignTag::Attestation),
+                _ => None,
+            };
+            let marked = marked.zip(subjects.first().copied());
+            match marked.or_else(|| tag_about(descriptor, subjects)) {
+                Some((tag, subject)) => {
+                    let manifest = self.listed_manifest(descriptor)?;
+                    tagged.push(Beside { subject, tag: Some(tag), manifest });
+                }
+                None if named_tag(descriptor).is_some() => {}
+                None => {
+                    let manifest = self.listed_manifest(descriptor)?;
+                    if let Some(about) = subject_of(&manifest).filter(|it| subjects.contains(it)) {
+                        referrers.add(about, manifest);
+                    }
+                }
+            }
+        }
+        let mut obstacles = Vec::new();
+        self.scan(subjects, &mut referrers, &mut obstacles);
+        if let Some(obstacle) = obstacles.into_iter().next() {
+            return Err(obstacle);
+        }
+        let referrers = referrers.0.into_iter();
+        tagged.extend(referrers.map(|(subject, manifest)| Beside { subject, tag: None, manifest }));
+        Ok(tagged)
+    }
+
+    fn listed_manifest(&self, descriptor: &Descriptor) -> Result<Manifest, LayoutError> {
+        self.manifest(&descriptor.digest, Some(&descriptor.media_type), MANIFEST_SIZE_MAX)
+    }
+
+    /// Looks at every small blob for manifests that refer to one of the subjects: with Cosign nothing
+    /// lists them.
+    fn scan(
+        &self,
+        subjects: &[Digest],
+        referrers: &mut Referrers,
+        obstacles: &mut Vec<LayoutError>,
+    ) {
+        let (mut count, mut room) = (0, SCAN_SIZE_MAX);
+        for algorithm in HashAlgorithm::ALL {
+            let folder = self.folder(algorithm);
+            let entries = match entries(&folder) {
+                Ok(Some(entries)) => entries,
+                Ok(None) => continue,
+                Err(error) => {
+                    obstacles.push(error);
+                    continue;
+                }
+            };
+            for entry in entries {
+                count += 1;
+                if count > BLOBS_MAX || room == 0 {
+                    let (what, max) = ("blobs to look at", BLOBS_MAX);
+                    obstacles.push(problem(&folder, LayoutProblem::TooMany { what, max }));
+                    return;
+                }
+                let name = match entry {
+                    Ok(entry) => entry.file_name(),
+                    Err(error) => {
+                        obstacles.push(problem(&folder, error.into()));
+                        continue;
+                    }
+                };
+                let name = name.to_string_lossy();
+                let Ok(digest) = Digest::from_hex(algorithm, &name) else { continue };
+                match self.refers_to(&digest, subjects, &mut room) {
+                    Ok(Some((subject, manifest))) => referrers.add(subject, manifest),
+                    Ok(None) => {}
+                    Err(error) => obstacles.push(error),
+                }
+            }
+        }
+    }
+
+    /// The blob, if it is a manifest about one of the subjects. What is too long for one is not read.
+    fn refers_to(
+        &self,
+        digest: &Digest,
+        subjects: &[Digest],
+        room: &mut u64,
+    ) -> Result<Option<(Digest, Manifest)>, LayoutError> {
+        let path = self.path(digest);
+        let size = plain_file(&path)?;
+        if size > REFERRER_SIZE_MAX {
+            return Ok(None);
+        }
+        *room = room.saturating_sub(size);
+        let bytes = read(&path, REFERRER_SIZE_MAX)?;
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Ok(None);
+        }
+        // Configurations and bundles are JSON too, and refer to nothing.
+        let refers: Option<Refers> = crate::json::parse(&bytes).ok();
+        let about = refers.and_then(|refers| refers.subject).map(|subject| subject.digest);
+        let Some(about) = about.filter(|about| subjects.contains(about)) else { return Ok(None) };
+        let manifest = Manifest::read(bytes, None, digest).map_err(|(wanted, found)| {
+            problem(&path, LayoutProblem::Malformed { wanted, found })
+        })?;
+        check_digest(&path, digest, &manifest.digest)?;
+        Ok(Some((about, manifest)))
+    }
+}
+
+/// Which of Cosign's tags something is listed under, if under one.
+pub(super) fn named_tag(descriptor: &Descriptor) -> Option<&str> {
+    let name = annotation(descriptor, REFERENCE)?;
+    let tag = name.rsplit(':').next().unwrap_or(name);
+    let (stem, suffix) = tag.rsplit_once('.')?;
+    let known = ["sig", "att", "sbom"].contains(&suffix);
+    let (algorithm, value) = stem.split_once('-')?;
+    let algorithm = HashAlgorithm::from_name(algorithm)?;
+    (known && Digest::from_hex(algorithm, value).is_ok()).then_some(tag)
+}
+
+/// The same, with which of the subjects it is about.
+fn tag_about(descriptor: &Descriptor, subjects: &[Digest]) -> Option<(CosignTag, Digest)> {
+    let named = named_tag(descriptor)?;
+    let all = subjects.iter().flat_map(|subject| CosignTag::ALL.map(|tag| (tag, *subject)));
+    all.into_iter().find(|(tag, subject)| tag.of(subject).as_deref() == Some(named))
+}
+
+/// Whether something that is listed may be evidence about the subject. What Cosign marked as such
+/// does not say about what; the judge finds out.
+fn is_evidence(descriptor: &Descriptor, subject: &Digest) -> bool {
+    let marked =
+        annotation(descriptor, KIND).is_some_and(|kind| [SIGNATURES, ATTESTATIONS].contains(&kind));
+    let named = tag_about(descriptor, &[*subject]);
+    marked || named.is_some_and(|(tag, _)| tag != CosignTag::Sbom)
+}

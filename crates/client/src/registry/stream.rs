@@ -1,0 +1,175 @@
+//! Large blobs, read and written piece by piece, so that no more than a piece of each is in memory.
+//!
+//! OCI distribution specification v1.1, "Pulling blobs" and "Pushing a blob in chunks". What comes
+//! is hashed as it comes, and what is sent as it is sent: the last step, without which a registry
+//! keeps nothing, is taken only if all pieces together have the digest.
+
+use bytes::Bytes;
+use crypto::Hasher;
+use evidence::{Digest, ImageRef};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
+use reqwest::{Method, Url};
+
+use super::blob::{finish, location};
+use super::token::{Access, Scope};
+use super::{Descriptor, Registry};
+use crate::deadline::Deadline;
+use crate::error::{FetchError, FetchErrorKind};
+use crate::http::{Answer, Request};
+
+/// Blobs up to this size go through memory whole, in bytes.
+pub(crate) const WHOLE_SIZE_MAX: u64 = 4 * 1024 * 1024;
+
+/// Size of the pieces of larger ones, in bytes: what GHCR takes.
+pub(crate) const PIECE_SIZE: u64 = 4 * 1024 * 1024;
+
+/// A blob that is being read.
+pub(crate) struct Pieces<'a> {
+    registry: &'a Registry,
+    image: &'a ImageRef,
+    blob: &'a Descriptor,
+    hasher: Hasher,
+    /// Where the next piece begins.
+    first: u64,
+    done: bool,
+    deadline: Deadline,
+}
+
+/// A blob that is being written.
+pub(crate) struct Upload<'a> {
+    registry: &'a Registry,
+    image: &'a ImageRef,
+    digest: &'a Digest,
+    hasher: Hasher,
+    url: Url,
+    sent: u64,
+    deadline: Deadline,
+}
+
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("numbers can stand in a header")
+}
+
+impl<'a> Pieces<'a> {
+    /// Begins to read a blob.
+    pub(crate) fn of(
+        registry: &'a Registry,
+        image: &'a ImageRef,
+        blob: &'a Descriptor,
+        deadline: Deadline,
+    ) -> Self {
+        let hasher = Hasher::new(blob.digest.algorithm());
+        Self { registry, image, blob, hasher, first: 0, done: false, deadline }
+    }
+
+    /// The next piece; `None` when all of them together have had the blob's digest.
+    ///
+    /// # Errors
+    /// When a piece cannot be had, or all of them together are something else.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let Self { registry, image, blob, deadline, .. } = *self;
+        let Descriptor { digest, size, .. } = blob;
+        if self.done {
+            return Ok(None);
+        }
+        if *size <= WHOLE_SIZE_MAX {
+            self.done = true;
+            let bytes = registry.fetch_blob(image, digest, *size, deadline).await?;
+            return Ok(Some(Bytes::from(bytes)));
+        }
+        if self.first == *size {
+            self.done = true;
+            let found = Digest::from(self.hasher.clone().finish());
+            if found != *digest {
+                let kind = FetchErrorKind::DigestMismatch { wanted: *digest, found };
+                return Err(FetchError::new(registry.attempt(image, digest), kind));
+            }
+            return Ok(None);
+        }
+        let last = (self.first + PIECE_SIZE).min(*size) - 1;
+        let length = last - self.first + 1;
+        let url = registry.url(image, &format!("blobs/{digest}"))?;
+        let get = Request::get(url, "a piece of a blob", length)
+            .header(RANGE, header(format!("bytes={}-{last}", self.first)));
+        let answer = registry.send(image, get, deadline).await?.wanted(&[206])?;
+        if answer.body.len() as u64 != length {
+            let found = format!("{} bytes", answer.body.len());
+            return Err(answer.malformed("the whole piece that was asked for", found));
+        }
+        self.hasher.update(&answer.body);
+        self.first = last + 1;
+        Ok(Some(Bytes::from(answer.body)))
+    }
+}
+
+impl<'a> Upload<'a> {
+    /// Begins to write a blob.
+    pub(crate) async fn start(
+        registry: &'a Registry,
+        image: &'a ImageRef,
+        digest: &'a Digest,
+        deadline: Deadline,
+    ) -> Result<Self, FetchError> {
+        let started = registry.start_upload(image, deadline).await?;
+        Self::of(registry, image, digest, &started, deadline)
+    }
+
+    /// Goes on with what a registry has begun.
+    pub(super) fn of(
+        registry: &'a Registry,
+        image: &'a ImageRef,
+        digest: &'a Digest,
+        started: &Answer,
+        deadline: Deadline,
+    ) -> Result<Self, FetchError> {
+        let (url, hasher) = (location(started)?, Hasher::new(digest.algorithm()));
+        Ok(Self { registry, image, digest, hasher, url, sent: 0, deadline })
+    }
+
+    /// Sends the next piece.
+    pub(crate) async fn send(&mut self, piece: Bytes) -> Result<(), FetchError> {
+        self.hasher.update(&piece);
+        let (first, last) = (self.sent, self.sent + piece.len() as u64 - 1);
+        let octets = HeaderValue::from_static("application/octet-stream");
+        let patch = Request::new(Method::PATCH, self.url.clone())
+            .header(CONTENT_TYPE, octets)
+            .header(CONTENT_RANGE, header(format!("{first}-{last}")))
+            .body(piece);
+        let sent = self.registry.send(self.image, patch, self.deadline).await?;
+        self.url = location(&sent.wanted(&[202, 204])?)?;
+        self.sent = last + 1;
+        Ok(())
+    }
+
+    /// Has the registry keep what was sent, if it is what its digest says.
+    pub(crate) async fn finish(self) -> Result<(), FetchError> {
+        let Self { registry, image, digest, .. } = self;
+        let found = Digest::from(self.hasher.finish());
+        if found != *digest {
+            let kind = FetchErrorKind::DigestMismatch { wanted: *digest, found };
+            return Err(FetchError::new(registry.attempt(image, digest), kind));
+        }
+        let finish = finish(self.url, digest, Bytes::new());
+        registry.send(image, finish, self.deadline).await?.wanted(&[201, 204])?.took(digest)
+    }
+}
+
+impl Registry {
+    /// Whether the registry has a blob in that repository. Asked with the access that writing it
+    /// will need.
+    pub(crate) async fn has_blob(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        deadline: Deadline,
+    ) -> Result<bool, FetchError> {
+        let head = Request::head(self.url(image, &format!("blobs/{digest}"))?);
+        let scope = Scope { access: Access::Push, from: None };
+        let there = self.send_as(image, head, &scope, deadline).await?;
+        match there.status.as_u16() {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(there.refusal()),
+        }
+    }
+}
