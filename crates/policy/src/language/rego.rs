@@ -7,6 +7,8 @@
 //! the policy is refused. Time is what the judge says it is: `time.now_ns` and
 //! `time.parse_rfc3339_ns` are ours.
 
+mod nesting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -29,9 +31,16 @@ const FILE: &str = "policy.rego";
 const QUERY: &str = "data.signature.allow";
 const PACKAGE: &str = "data.signature";
 
-/// Functions that a policy may call, beside its own. Left out beside what `regorus` has not: whatever asks the
-/// world (`http.send`, `net.*`, `opa.runtime`, `rand.intn`), and whatever makes much of a small
-/// number, which the statement may choose (`numbers.range`, `bits.lsh`, `units.parse`).
+/// Most rules of a policy: each is compared with every reference.
+const RULES_MAX: usize = 512;
+/// Most rules that lead on from one to the next: the library follows them by recursion, and a stack
+/// that overflows ends the process. With brackets as deep as they may be, it bears twice as many.
+const CHAIN_MAX: usize = 32;
+
+/// Functions that a policy may call, beside its own. Left out beside what `regorus` has not:
+/// whatever asks the world (`http.send`, `net.*`, `opa.runtime`, `rand.intn`), and whatever makes
+/// much of a small number, which the statement may choose (`numbers.range`, `bits.lsh`,
+/// `units.parse`).
 pub const FUNCTIONS: &[&str] = &[
     "abs",
     "array.concat",
@@ -144,6 +153,7 @@ impl Rego {
     /// When it does not parse or compile, is another package, has no rule `allow`, or calls a
     /// function that is not offered.
     pub fn load(text: &str, version: Version) -> Result<Self, BadProgram> {
+        nesting::check(text)?;
         let mut engine = regorus::Engine::new();
         engine.set_rego_v0(version == Version::V0);
         engine.set_strict_builtin_errors(true);
@@ -233,6 +243,9 @@ fn check_calls(engine: &regorus::Engine) -> Result<(), BadProgram> {
     let tree = engine.get_ast_as_json().map_err(|_| unreadable())?;
     let tree: Json = serde_json::from_str(&tree).map_err(|_| unreadable())?;
     let rules = tree.pointer("/0/ast/rules").and_then(Json::as_array).ok_or_else(unreadable)?;
+    if rules.len() > RULES_MAX {
+        return Err(BadProgram::new(format!("more than {RULES_MAX} rules")));
+    }
     let names = rules.iter().map(|rule| head(rule).ok_or_else(unreadable));
     let names = names.collect::<Result<Vec<_>, _>>()?;
     let mut refers: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -263,7 +276,30 @@ fn check_calls(engine: &regorus::Engine) -> Result<(), BadProgram> {
             return Err(BadProgram { line: first_line(rule), problem });
         }
     }
+    let mut chains = BTreeMap::new();
+    for (rule, name) in rules.iter().zip(&names) {
+        if chain_from(name, &refers, &mut chains) > CHAIN_MAX {
+            let problem = format!("`{}` begins more than {CHAIN_MAX} rules in a row", words(name));
+            return Err(BadProgram { line: first_line(rule), problem });
+        }
+    }
     Ok(())
+}
+
+/// How many rules lead on from one to the next, beginning with this one. None leads back to itself,
+/// so that the recursion, which is at most [`RULES_MAX`] deep, ends.
+fn chain_from<'r>(
+    name: &'r str,
+    refers: &'r BTreeMap<&str, BTreeSet<String>>,
+    known: &mut BTreeMap<&'r str, usize>,
+) -> usize {
+    if let Some(known) = known.get(name) {
+        return *known;
+    }
+    let below = refers.get(name).into_iter().flatten();
+    let longest = below.map(|next| chain_from(next, refers, known)).max().unwrap_or_default();
+    known.insert(name, longest + 1);
+    longest + 1
 }
 
 fn check_call(node: &Json, names: &[String]) -> Result<(), BadProgram> {

@@ -206,3 +206,38 @@ fn rules_that_lead_back_to_themselves_are_refused() {
         assert!(accepts(RegoV1, &v1(body)), "{body}");
     }
 }
+
+/// What the library does for long, or by recursion without end, is refused before it begins.
+#[test]
+fn policies_nest_and_lead_on_only_so_far() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!("package signature\nallow {{\n  {open}1{close} != 7\n}}\n")
+    };
+    assert!(accepts(RegoV0, &nested(11)));
+    for quoted in ["# ((((((((((((((", "x := \"((((((((((((((\\\"\"", "x := `((((((((((((((\\`"] {
+        assert!(accepts(RegoV0, &format!("package signature\nallow {{ true }}\n{quoted}\n")));
+    }
+    for before in ["", "# don't \"\n", "x := \"\\\"\"\n", "x := `\\`\n", "y := \"'\"\n"] {
+        let text = nested(40).replace("allow", &format!("{before}allow"));
+        let error = refused(RegoV0, &text);
+        assert!(error.problem.contains("deeper than 12"), "{error}");
+        assert_eq!(error.line, Some(3 + before.matches('\n').count()), "{error}");
+    }
+
+    let chain = |length: usize, open: &str, close: &str| {
+        let mut policy = String::from("package signature\nallow { r1 }\n");
+        for n in 1..length {
+            policy.push_str(&format!("r{n} {{ {open}r{}{close} != 7 }}\n", n + 1));
+        }
+        policy + &format!("r{length} {{ true }}\n")
+    };
+    assert!(accepts(RegoV0, &chain(31, "", "")));
+    let calls = ("is_boolean(".repeat(11), ")".repeat(11));
+    assert!(accepts(RegoV0, &chain(31, &calls.0, &calls.1)));
+    let error = refused(RegoV0, &chain(32, "", ""));
+    assert!(error.problem.contains("more than 32 rules in a row"), "{error}");
+    let many: String = (0..512).map(|n| format!("r{n} {{ true }}\n")).collect();
+    let error = refused(RegoV0, &format!("package signature\nallow {{ true }}\n{many}"));
+    assert!(error.problem.contains("more than 512 rules"), "{error}");
+}
