@@ -43,7 +43,7 @@ pub use discover::{Discovery, Found, Ignored, IgnoredReason, RawEvidence};
 pub use index_content::{IndexContent, Named, NamedKind};
 pub use inventory::Inventory;
 pub use manifest::{
-    Descriptor, ImageIndex, ImageManifest, LookedUp, Manifest, ManifestContent, Platform,
+    Descriptor, ImageIndex, ImageManifest, LookedUp, Manifest, ManifestContent, Platform, Presence,
 };
 pub use mirror::{MirrorRule, ParseMirrorError};
 pub use options::RegistryOptions;

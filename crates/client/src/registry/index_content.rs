@@ -12,8 +12,8 @@ use futures::StreamExt;
 
 use super::Registry;
 use super::manifest::{
-    DOCKER_LIST, DOCKER_MANIFEST, Descriptor, ImageIndex, Manifest, ManifestContent, OCI_INDEX,
-    OCI_MANIFEST, Platform,
+    DOCKER_MANIFEST, Descriptor, ImageIndex, Manifest, ManifestContent, OCI_MANIFEST, Platform,
+    is_index_type,
 };
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
@@ -76,7 +76,7 @@ impl NamedKind {
     /// What the entry of an index is. That something is a record has to be said twice: by its name,
     /// and by the platform, which alone keeps runtimes from choosing it.
     fn of(descriptor: &Descriptor) -> Self {
-        if [OCI_INDEX, DOCKER_LIST].contains(&descriptor.media_type.as_str()) {
+        if is_index_type(&descriptor.media_type) {
             return Self::Index;
         }
         let annotations = descriptor.annotations.as_ref();

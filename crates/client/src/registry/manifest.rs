@@ -30,7 +30,7 @@ pub const MEDIA_TYPE_SIZE_MAX: usize = 255;
 pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
@@ -144,6 +144,18 @@ pub struct LookedUp {
     pub is_index: Option<bool>,
 }
 
+/// What a registry says of a digest without sending what has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It has nothing with that digest.
+    Absent,
+    /// It has a manifest.
+    There {
+        /// Whether that is an index, where it was said.
+        is_index: Option<bool>,
+    },
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -207,16 +219,38 @@ impl Registry {
         self.look_up_tag(image, tag, deadline).await
     }
 
+    /// Whether a manifest with that digest is there.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn presence(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        deadline: Deadline,
+    ) -> Result<Presence, FetchError> {
+        match self.head(image, &digest.to_string(), deadline).await {
+            Ok(head) => {
+                let is_index = announced_type(&head).map(is_index_type);
+                Ok(Presence::There { is_index })
+            }
+            Err(error) if matches!(error.kind(), FetchErrorKind::NotFound { .. }) => {
+                Ok(Presence::Absent)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn look_up_tag(
         &self,
         image: &ImageRef,
         tag: &str,
         deadline: Deadline,
     ) -> Result<LookedUp, FetchError> {
-        let head = self.head_of_tag(image, tag, deadline).await?;
-        if let Some((digest, media_type)) = announced_manifest(&head)? {
-            let is_index = Some([OCI_INDEX, DOCKER_LIST].contains(&media_type));
-            return Ok(LookedUp { digest, is_index });
+        let head = self.head(image, tag, deadline).await?;
+        let digest = if head.status.as_u16() == 200 { announced(&head)? } else { None };
+        if let (Some(digest), Some(media_type)) = (digest, announced_type(&head)) {
+            return Ok(LookedUp { digest, is_index: Some(is_index_type(media_type)) });
         }
         let manifest = self.get_tag(image, tag, deadline).await?;
         let is_index = Some(matches!(manifest.content, ManifestContent::Index(_)));
@@ -230,7 +264,7 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
         // Docker Hub counts GET and not HEAD against its limit, and content by digest is cached.
-        let head = self.head_of_tag(image, tag, deadline).await?;
+        let head = self.head(image, tag, deadline).await?;
         match announced(&head)? {
             Some(digest) if head.status.as_u16() == 200 => {
                 self.fetch_manifest(image, &digest, deadline).await
@@ -239,15 +273,15 @@ impl Registry {
         }
     }
 
-    /// What a registry says of a tag without sending what it stands for. Not every registry has an
-    /// answer; failures that would be the same if all were asked for are final.
-    async fn head_of_tag(
+    /// What a registry says of a manifest, by tag or digest, without sending it. Not every registry has
+    /// an answer; failures that would be the same if all were asked for are final.
+    async fn head(
         &self,
         image: &ImageRef,
-        tag: &str,
+        reference: &str,
         deadline: Deadline,
     ) -> Result<Answer, FetchError> {
-        let url = self.url(image, &format!("manifests/{tag}"))?;
+        let url = self.url(image, &format!("manifests/{reference}"))?;
         let head = Request::head(url).header(ACCEPT, HeaderValue::from_static(ACCEPTED));
         let head = self.send(image, head, deadline).await?;
         if matches!(head.status.as_u16(), 200 | 405 | 501) { Ok(head) } else { Err(head.refusal()) }
@@ -480,14 +514,15 @@ fn announced(answer: &Answer) -> Result<Option<Digest>, FetchError> {
     })
 }
 
-/// Digest and media type of the manifest that an answer without content is about, if it says both
-/// and that it is one that is read.
-fn announced_manifest(answer: &Answer) -> Result<Option<(Digest, &str)>, FetchError> {
+/// The media type of the manifest that an answer without content is about, if it is one that is read.
+fn announced_type(answer: &Answer) -> Option<&str> {
     let media_type = answer.header(CONTENT_TYPE).map(essence);
     let known = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
-    let media_type = media_type.filter(|found| known.contains(found));
-    let digest = if answer.status.as_u16() == 200 { announced(answer)? } else { None };
-    Ok(digest.zip(media_type))
+    media_type.filter(|found| answer.status.as_u16() == 200 && known.contains(found))
+}
+
+pub(super) fn is_index_type(media_type: &str) -> bool {
+    [OCI_INDEX, DOCKER_LIST].contains(&media_type)
 }
 
 /// Media type and content, or what was wanted and what was found.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use client::error::FetchErrorKind;
 use client::registry::manifest::MANIFEST_SIZE_MAX;
-use client::registry::{LookedUp, ManifestContent};
+use client::registry::{LookedUp, ManifestContent, Presence};
 use evidence::{Digest, ImageRef};
 use serde_json::json;
 
@@ -84,6 +84,30 @@ async fn a_tag_is_looked_up_without_fetching_what_it_means() {
         let found = anonymous().look_up(&pinned, ample()).await.unwrap();
         assert_eq!(found, LookedUp { digest, is_index: None });
         assert_eq!(server.lines().len(), 1, "a digest needs no look");
+    }
+}
+
+#[tokio::test]
+async fn whether_a_digest_is_there_is_told_apart_from_not_told() {
+    let (_, digest) = manifest("app");
+    let there = |is_index| Ok(Presence::There { is_index });
+    for (status, media_type, wanted) in [
+        (200, OCI_MANIFEST, there(Some(false))),
+        (200, OCI_INDEX, there(Some(true))),
+        (200, "text/html", there(None)),
+        (405, OCI_MANIFEST, there(None)),
+        (404, "text/plain", Ok(Presence::Absent)),
+        (403, "text/plain", Err(())),
+        (429, "text/plain", Err(())),
+        (500, "text/plain", Err(())),
+    ] {
+        let server =
+            Server::start(move |_| Reply::status(status).with("Content-Type", media_type)).await;
+        let app = image(&server, "acme/app:v1");
+        let found = anonymous().presence(&app, &digest, ample()).await;
+        assert_eq!(found.map_err(|_| ()), wanted, "{status} {media_type}");
+        let line = format!("HEAD /v2/acme/app/manifests/{digest}");
+        assert!(server.lines().iter().all(|found| *found == line), "{:?}", server.lines());
     }
 }
 
