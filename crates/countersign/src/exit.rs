@@ -101,7 +101,11 @@ impl Failure {
             None => None,
         };
         while let Some(error) = cause {
-            text = format!("{text}: {error}");
+            let said = error.to_string();
+            // Some errors say themselves what caused them.
+            if !text.ends_with(&said) {
+                text = format!("{text}: {said}");
+            }
             cause = error.source();
         }
         text

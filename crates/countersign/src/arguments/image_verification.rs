@@ -1,28 +1,26 @@
 //! What the commands share that verify images: where evidence is looked for, and judging it.
 
+mod outcome;
+
 use std::path::Path;
 
 use clap::Args;
-use client::registry::RawEvidence;
-use client::{Deadline, Layout};
-use evidence::Digest;
+use client::registry::{Presence, RawEvidence};
+use client::{Deadline, Layout, Registry};
 use futures::stream::{self, StreamExt};
-use verify::{
-    Artifact, Case, Explanation, Ground, NonEmpty, Obstacle, Piece, Policy, Refusal, TrustRoot,
-    Verdict,
-};
+use verify::{Obstacle, Piece, Policy, TrustRoot};
 
 use super::images::{self, RegistryArguments};
 use super::instance::TrustRootArguments;
-use super::recursion::{self, Family, Recursion, RecursionArguments, Target};
+use super::recursion::{self, Recursion, RecursionArguments, Target};
 use crate::exit::{Exit, Failure};
 use crate::gather::Gatherer;
 use crate::global::Global;
 use crate::ui::terminal::{eprintln, println};
-use crate::ui::verdict::summary::Summary;
-use crate::ui::verdict::{self, Shown, Within};
-use crate::ui::{self, VerifyOutput};
+use crate::ui::{self, VerifyOutput, verdict};
 use crate::{machine, runtime};
+
+pub(crate) use outcome::{Judged, Outcome};
 
 /// Which images, and where their evidence is.
 #[derive(Debug, Args)]
@@ -55,28 +53,10 @@ pub(crate) struct ImageArguments {
     pub(crate) explain: bool,
 }
 
-/// What was found out about one reference.
-pub(crate) struct Judged {
-    /// About the manifests that were looked at because of it.
-    pub(crate) outcomes: Vec<Outcome>,
-    family: Option<Family>,
-}
-
-/// What was found out about one manifest.
-pub(crate) struct Outcome {
-    name: String,
-    artifact: Artifact<'static>,
-    pub(crate) verdict: Verdict,
-    explanations: Vec<Explanation>,
-    within: Option<Within>,
-    hint: Option<String>,
-    /// The evidence that the verdict rests on.
-    pub(crate) pieces: Vec<Piece>,
-}
-
 /// What is judged, and how.
 struct Judge<'j> {
     policy: Policy,
+    registry: &'j Registry,
     gatherer: Gatherer<'j>,
     explain: bool,
 }
@@ -114,15 +94,15 @@ impl ImageArguments {
                 families.iter().flatten().flat_map(|family| &family.targets).collect();
             let shared = u16::try_from(targets.len()).unwrap_or(u16::MAX).min(self.max_workers);
             let gatherer = Gatherer::new(&registry, shared);
-            let judge = Judge { policy, gatherer, explain: self.explain };
+            let judge = Judge { policy, registry: &registry, gatherer, explain: self.explain };
             let judged: Vec<_> = stream::iter(targets)
                 .map(|target| judge.judge(target, global.deadline()))
                 .buffered(at_once)
                 .collect()
                 .await;
             let mut judged = judged.into_iter();
-            let judged = families.into_iter().map(|family| {
-                let family = family?;
+            let judged = families.into_iter().zip(&self.images).map(|(family, given)| {
+                let family = family.map_err(|failure| no_image(given, failure))?;
                 let outcomes = judged.by_ref().take(family.targets.len()).collect();
                 Ok(Judged::new(family, outcomes))
             });
@@ -184,146 +164,30 @@ impl Judge<'_> {
         let enough = if self.explain { None } else { Some((&self.policy, machine::now())) };
         let (pieces, obstacles) = self.gatherer.gather(enough, place, digest, deadline).await;
         let name = name.clone();
-        let outcome = Outcome::new(&self.policy, self.explain, name, *digest, pieces, &obstacles);
-        Outcome { within: target.within.clone(), ..outcome }
-    }
-}
-
-impl Judged {
-    /// What is known of the whole goes into the outcomes.
-    fn new(family: Family, mut outcomes: Vec<Outcome>) -> Self {
-        // Where not everything is known that an index names, nothing is verified by it.
-        let obstacles = family.obstacles.iter().cloned();
-        if let (Some(obstacles), Some(root)) = (NonEmpty::collect(obstacles), outcomes.first_mut())
-        {
-            root.doubt(obstacles);
-        }
-        let hints: Vec<_> = outcomes
-            .iter()
-            .zip(&family.targets)
-            .map(|(outcome, target)| hint(outcome, target, &outcomes))
-            .collect();
-        for (outcome, hint) in outcomes.iter_mut().zip(hints) {
-            outcome.hint = hint;
-        }
-        Self { outcomes, family: Some(family) }
-    }
-
-    /// What became of the whole, if it is an index that was looked into.
-    fn summary(&self) -> Option<Summary<'_>> {
-        let family = self.family.as_ref()?;
-        let index = family.index.as_ref()?;
-        let (root, members) = match index.demanded {
-            true => self.outcomes.split_first().map(|(root, members)| (Some(root), members))?,
-            false => (None, self.outcomes.as_slice()),
-        };
-        Some(Summary {
-            name: &family.name,
-            index: root.map(Outcome::exit),
-            members: members.iter().map(Outcome::as_member).collect(),
-            build_records: index.build_records,
-        })
-    }
-
-    fn exit(&self) -> Exit {
-        self.outcomes.iter().map(Outcome::exit).fold(Exit::Success, Exit::worse_of)
-    }
-}
-
-impl Outcome {
-    fn new(
-        policy: &Policy,
-        explain: bool,
-        name: String,
-        digest: Digest,
-        mut pieces: Vec<Piece>,
-        obstacles: &[Obstacle],
-    ) -> Self {
-        let artifact = Artifact::from_digest(digest);
-        let case = Case { artifact: &artifact, pieces: &pieces, obstacles };
-        let now = machine::now();
-        let (verdict, explanations) = match explain {
-            true => policy.explain(&case, now),
-            false => (policy.judge(&case, now), Vec::new()),
-        };
-        // All that others put beside many images would take memory without end.
-        pieces.retain(|piece| match &verdict {
-            Verdict::Admit(grounds) => grounds.0.iter().any(|ground| match ground {
-                Ground::Claim { source, .. } => *source == piece.source,
-                Ground::Static { .. } => false,
-            }),
-            Verdict::Refuse(_) | Verdict::Unknown(..) => false,
-        });
-        Self { name, artifact, verdict, explanations, within: None, hint: None, pieces }
-    }
-
-    /// Takes note of what is in the way of any verdict.
-    fn doubt(&mut self, mut obstacles: NonEmpty<Obstacle>) {
-        let reasons = match &self.verdict {
-            Verdict::Admit(_) => Vec::new(),
-            Verdict::Refuse(reasons) => reasons.iter().cloned().collect(),
-            Verdict::Unknown(further, reasons) => {
-                obstacles.extend(further.iter().cloned());
-                reasons.clone()
+        let mut outcome =
+            Outcome::new(&self.policy, self.explain, name, *digest, pieces, &obstacles);
+        outcome.within = target.within.clone();
+        outcome.presence = match target.is_index {
+            // Only where it can help is it asked what a digest is.
+            None if outcome.is_unsigned() => {
+                self.registry.presence(&target.image, digest, deadline).await.ok()
             }
+            None => None,
+            is_index => Some(Presence::There { is_index }),
         };
-        self.verdict = Verdict::Unknown(obstacles, reasons);
-        self.pieces.clear();
-    }
-
-    /// What there is to show.
-    pub(crate) fn shown(&self) -> Shown<'_> {
-        Shown {
-            name: &self.name,
-            digest: self.artifact.digest(),
-            verdict: &self.verdict,
-            explanations: &self.explanations,
-            within: self.within.as_ref(),
-            hint: self.hint.as_deref(),
-        }
-    }
-
-    /// What became of it, and the platforms that it is for.
-    fn as_member(&self) -> (Exit, &[String]) {
-        let platforms = self.within.as_ref().map(|within| within.platforms.as_slice());
-        (self.exit(), platforms.unwrap_or_default())
-    }
-
-    fn exit(&self) -> Exit {
-        verdict::exit(&self.verdict)
+        outcome
     }
 }
 
-/// What can be done about a manifest that is not signed, given what became of its kin.
-fn hint(outcome: &Outcome, target: &Target, kin: &[Outcome]) -> Option<String> {
-    let Verdict::Refuse(reasons) = &outcome.verdict else { return None };
-    if reasons.iter().any(|reason| reason.refusal != Refusal::NoEvidence) {
-        return None;
+/// What could not be looked up may be something else that is here.
+fn no_image(given: &str, failure: Failure) -> Failure {
+    let path = Path::new(given);
+    if path.join("oci-layout").is_file() {
+        return failure.hint(format!("{given} is a folder with an image: add --local-image"));
     }
-    if let Some(Within { index, .. }) = &outcome.within {
-        let covering = kin.iter().find(|kin| kin.artifact.digest() == index);
-        let covered = covering.is_some_and(|kin| kin.exit() == Exit::Success);
-        return covered.then(|| {
-            format!("the index {index} is verified, and covers it where --recursive is left out")
-        });
-    }
-    match target.is_index {
-        Some(true) if kin.len() > 1 => {
-            let members = kin.iter().filter(|kin| kin.within.is_some());
-            let held = { members }.all(|kin| kin.exit() == Exit::Success);
-            held.then(|| {
-                "each image in it is verified, which suffices with --recursive=leaves".to_owned()
-            })
-        }
-        Some(true) => Some(
-            "it is an index: --recursive=leaves looks for a signature of each image in it"
-                .to_owned(),
-        ),
-        None => Some(
-            "if an index names it, that may be signed instead, and covers it: verify the index"
-                .to_owned(),
-        ),
-        Some(false) => None,
+    match path.is_file() {
+        true => failure.hint(format!("{given} is a file here, which verify-blob verifies")),
+        false => failure,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use client::credentials::Basic;
 use client::credentials::cloud::{CloudKind, Clouds};
+use client::error::FetchErrorKind;
 use client::registry::{LookedUp, Manifest, MirrorRule, TargetRepository, TokenRealm};
 use client::{
     ClientCertificate, Credential, Deadline, FetchError, HostSecurity, HostTransport, Http,
@@ -199,7 +200,12 @@ pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<ImageRef>, Failure> {
 /// Parses an image reference that the user gave.
 pub(crate) fn parse(text: &str) -> Result<ImageRef, Failure> {
     text.parse().map_err(|error: evidence::image::ParseImageRefError| {
-        Failure::usage(format!("cannot use the image `{}`", text.escape_debug())).caused_by(error)
+        let unusable = Failure::usage(format!("cannot use the image `{}`", text.escape_debug()));
+        match ["https://", "http://", "docker://", "oci://"].iter().find(|it| text.starts_with(*it))
+        {
+            Some(scheme) => unusable.hint(format!("an image is named without `{scheme}`")),
+            None => unusable.caused_by(error),
+        }
     })
 }
 
@@ -246,7 +252,11 @@ pub(crate) fn not_looked_at(what: &str, error: FetchError) -> Failure {
 
 /// A registry that did not do what it was asked.
 pub(crate) fn failed(exit: Exit, what: &str, error: FetchError) -> Failure {
-    let hint = error.hint();
+    let absent = matches!(error.kind(), FetchErrorKind::NotFound { .. });
+    let hint = error.hint().or_else(|| {
+        let hint = "check how it is written; without a login, what is private may seem absent too";
+        absent.then(|| hint.to_owned())
+    });
     let failure = Failure::new(exit, what).caused_by(error);
     match hint {
         Some(hint) => failure.hint(hint),

@@ -59,6 +59,8 @@ pub(crate) struct Index {
 pub(crate) struct Target {
     /// What it is called.
     pub(crate) name: String,
+    /// Where it is.
+    pub(crate) image: ImageRef,
     /// Where evidence about it is kept.
     pub(crate) place: ImageRef,
     pub(crate) digest: Digest,
@@ -78,8 +80,8 @@ pub(crate) async fn family(
     let name = image.to_string();
     let place = images::evidence_place(image)?;
     let target = |digest, is_index| {
-        let (name, place) = (name.clone(), place.clone());
-        Target { name, place, digest, within: None, is_index }
+        let (name, image, place) = (name.clone(), image.clone(), place.clone());
+        Target { name, image, place, digest, within: None, is_index }
     };
     if recursion == Recursion::Index {
         let found = images::look_up(registry, image, deadline).await?;
@@ -116,6 +118,7 @@ fn member(image: &ImageRef, place: &ImageRef, named: &Named) -> Target {
     let Named { digest, kind, platforms, index } = named;
     Target {
         name: format!("{}@{digest}", image.name()),
+        image: image.clone(),
         place: place.clone(),
         digest: *digest,
         within: Some(Within {

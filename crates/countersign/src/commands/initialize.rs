@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::ui::terminal::eprintln;
 use clap::Args;
-use client::Mirror;
 use client::documents::fetch_document;
 use client::mirror::{self, Settings};
+use client::{BadUrl, Mirror, ServiceUrl};
 use url::Url;
 
 use crate::arguments::instance;
@@ -47,12 +47,11 @@ impl Initialize {
             Failure::usage("there is no place to keep what the repository says")
                 .hint("set HOME, or name a directory in TUF_ROOT")
         })?;
+        let checksum = self.root_checksum.as_deref().map(parse_checksum).transpose()?;
         runtime::block_on(async {
             let http = http_client()?;
             let mirror = self.mirror(&http, global).await?;
             let url = mirror.url().to_string();
-            let checksum = self.root_checksum.as_deref();
-            let checksum = checksum.map(|text| text.strip_prefix("sha256:").unwrap_or(text));
             let now = machine::now();
             let material =
                 mirror::initialize(mirror, checksum, &folder, &http, now, global.deadline())
@@ -78,6 +77,9 @@ impl Initialize {
             let settings = Settings { mirror: Some(url.to_owned()), ..Settings::default() };
             return settings.resolve().map_err(instance::settings_failed);
         };
+        let url: ServiceUrl = url.parse().map_err(|error: BadUrl| {
+            Failure::usage(format!("cannot use the mirror {url}")).caused_by(error)
+        })?;
         let bytes = match Url::parse(root) {
             Ok(address) if matches!(address.scheme(), "http" | "https") => {
                 if self.root_checksum.is_none() {
@@ -95,13 +97,20 @@ impl Initialize {
                 machine::read(&PathBuf::from(root), "TUF root", size_max)?
             }
         };
-        let url = url.parse().map_err(|error| {
-            Failure::usage(format!("cannot use the mirror {url}")).caused_by(Box::<
-                dyn std::error::Error + Send + Sync,
-            >::from(
-                error
-            ))
-        })?;
-        Mirror::new(url, bytes).map_err(instance::not_known)
+        Mirror::new(url, bytes).map_err(|error| {
+            Failure::usage(format!("cannot use the TUF root {root}"))
+                .caused_by(error)
+                .hint("give the first root of the repository, a file like `1.root.json`")
+        })
     }
+}
+
+/// The 64 digits of a checksum, with or without the name of the function before them.
+fn parse_checksum(text: &str) -> Result<&str, Failure> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    if digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(digits);
+    }
+    Err(Failure::usage(format!("cannot use the --root-checksum `{}`", text.escape_debug()))
+        .hint("wanted is SHA-256 in 64 hexadecimal digits, as `sha256sum root.json` prints it"))
 }

@@ -7,7 +7,7 @@ use client::Registry;
 use evidence::ImageRef;
 use policy::policy_file::SCHEMA;
 use policy::policy_file::expectation::{self, Expectation};
-use policy::policy_file::suggest::{Fact, Good, suggest};
+use policy::policy_file::suggest::{Fact, Good, NoSuggestion, suggest};
 use verify::{Artifact, Case, ClaimPattern, Ground, Policy, Verdict};
 
 use super::write_document;
@@ -119,12 +119,20 @@ impl Suggest {
             for image in &parsed {
                 good.push(facts(&registry, image, &policy, global).await?);
             }
-            suggest(&good).map_err(|error| {
-                Failure::new(Exit::Untrusted, "there is nothing to suggest").caused_by(error)
-            })
+            suggest(&good).map_err(|error| nothing_to_suggest(error, &parsed))
         })?;
         write_document(self.out.as_deref(), suggestion.as_bytes())?;
         Ok(Exit::Success)
+    }
+}
+
+fn nothing_to_suggest(error: NoSuggestion, images: &[ImageRef]) -> Failure {
+    let failure = Failure::new(Exit::Untrusted, "there is nothing to suggest");
+    match error {
+        NoSuggestion::NothingProven { index } if index < images.len() => failure
+            .caused_by(format!("{} has no signature or attestation that verifies", images[index]))
+            .hint("give images that you know to be good; `explain` says what is wrong with one"),
+        error => failure.caused_by(error),
     }
 }
 

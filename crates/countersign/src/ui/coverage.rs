@@ -96,8 +96,9 @@ pub(crate) fn print_text(rows: &[Row]) {
     }
     let count = |wanted: Exit| rows.iter().filter(|row| row.exit == wanted).count();
     println!(
-        "\n{} images: {} signed, {} untrusted, {} unsigned, {} could not be told",
+        "\n{} image{}: {} signed, {} untrusted, {} unsigned, {} could not be told",
         rows.len(),
+        if rows.len() == 1 { "" } else { "s" },
         count(Exit::Success),
         count(Exit::Untrusted),
         count(Exit::Unsigned),

@@ -32,12 +32,14 @@ impl Summary<'_> {
         };
         let (all, held) = (self.members.len(), self.held());
         let count = match (held, all) {
+            (1, 1) => "the only one in it".to_owned(),
             (held, all) if held == all => format!("all of the {all} in it"),
             (held, all) => format!("{held} of the {all} in it"),
         };
         let missing = self.missing();
         let records = match self.build_records {
             0 => String::new(),
+            1 => "; a build record, which runs nowhere, was passed over".to_owned(),
             count => format!("; {count} build records, which run nowhere, were passed over"),
         };
         let name = plain(self.name);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use verify::explain::Outcome;
 use verify::time::Observer;
-use verify::{Explanation, Ground, Reason, Refusal, Verdict};
+use verify::{Explanation, Ground, ObstacleKind, Reason, Refusal, Verdict};
 
 use super::Shown;
 use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain};
@@ -31,7 +31,7 @@ pub(super) fn text(shown: &Shown<'_>) -> String {
         Verdict::Refuse(reasons) => {
             line!(out, "{BAD}not verified{BAD:#} {name}");
             print_artifact(out, shown);
-            reasons.iter().for_each(|reason| print_reason(out, reason));
+            reasons.iter().for_each(|reason| print_reason(out, reason, shown.hint));
         }
         Verdict::Unknown(obstacles, reasons) => {
             line!(out, "{UNSURE}could not tell{UNSURE:#} {name}");
@@ -39,7 +39,12 @@ pub(super) fn text(shown: &Shown<'_>) -> String {
             for obstacle in obstacles {
                 print_field(out, "obstacle", &obstacle.to_string());
             }
-            reasons.iter().for_each(|reason| print_reason(out, reason));
+            let mut hints: Vec<_> = obstacles.iter().filter_map(|it| way_round(it.kind)).collect();
+            hints.dedup();
+            hints.into_iter().for_each(|hint| print_field(out, "hint", hint));
+            // What was not seen may be there.
+            let told = reasons.iter().filter(|reason| reason.refusal != Refusal::NoEvidence);
+            told.for_each(|reason| print_reason(out, reason, None));
         }
     }
     if let Some(hint) = shown.hint {
@@ -110,9 +115,13 @@ fn print_ground(out: &mut String, ground: &Ground) {
     }
 }
 
-fn print_reason(out: &mut String, reason: &Reason) {
+fn print_reason(out: &mut String, reason: &Reason, known: Option<&str>) {
     let message = reason.refusal.full_message();
     print_field(out, "because", &message);
+    if known.is_some() && reason.refusal == Refusal::NoEvidence {
+        // What is known of this image says more than what can be said of any.
+        return;
+    }
     let (wanted, found) = reason.refusal.wanted_and_found();
     print_field(out, "wanted", &wanted);
     if found != message {
@@ -154,6 +163,24 @@ fn print_explanation(out: &mut String, explanation: &Explanation) {
             line!(out, "      {FAINT}hint{FAINT:#}    {}", plain(hint));
         }
     }
+}
+
+/// What can be done about something in the way.
+fn way_round(kind: ObstacleKind) -> Option<&'static str> {
+    Some(match kind {
+        ObstacleKind::Unauthorized => {
+            "log in to the registry (`countersign login HOST`), or check user and password"
+        }
+        ObstacleKind::Forbidden => "ask for access, or log in as somebody who has it",
+        ObstacleKind::RateLimited => "wait, log in for a higher limit, or use a --registry-mirror",
+        ObstacleKind::TimedOut => "allow more time with --timeout",
+        ObstacleKind::Unreachable => "check that the host can be reached from here",
+        ObstacleKind::Tls => {
+            "check the host's certificate; --registry-cacert names a private authority"
+        }
+        ObstacleKind::ServerError => "try again later: nothing was found out about the image",
+        _ => return None,
+    })
 }
 
 /// What would accept it, if that can be right: for another signer, the very flags.

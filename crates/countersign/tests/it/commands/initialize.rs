@@ -178,6 +178,9 @@ fn a_root_from_elsewhere_is_the_one_that_was_named() {
     for same in [checksum.clone(), checksum.to_uppercase(), format!("sha256:{checksum}")] {
         world.run_alone(&line(&same)).ends(0).says(&["is trusted from now on"]);
     }
+    for no_checksum in ["abc", &other[1..], &other.replace("00", "0x")] {
+        world.run_alone(&line(no_checksum)).ends(2).says(&["sha256sum"]);
+    }
     // Signed by itself, and of somebody else.
     let strangers = Draft { roots: vec![vec!["eve", "mal", "sly"]], ..draft };
     world.write("strange.json", strangers.root(1));

@@ -67,12 +67,12 @@ fn an_index_covers_its_images_and_recursive_wants_each_to_be_signed() {
         let said = verify(&format!("{wanted} {index}")).ends(10).without_result();
         said.says(&[
             "the index, and 0 of the 2 in it; not for linux/amd64, linux/arm64/v8",
-            "covers it where --recursive is left out",
+            "covers it without --recursive",
         ]);
     }
     verify(&format!("--recursive=leaves {index}")).ends(10).without_result();
     let said = verify(&images[0]).ends(10).without_result();
-    said.says(&["if an index names it, that may be signed instead"]);
+    said.says(&["if an index names it, that may be what is signed"]);
 
     world.run(&format!("sign {}", images[0])).ends(0);
     let said = verify(&format!("-r {index}")).ends(10).without_result();
@@ -94,9 +94,9 @@ fn leaves_may_be_signed_without_their_index() {
     world.run(&format!("sign {} {}", images[0], images[1])).ends(0);
     let by = world.by_release();
     let verify = |more: &str| world.run(&format!("verify {by} {more} {index}"));
-    verify("").ends(10).without_result().says(&["--recursive=leaves looks for"]);
+    verify("").ends(10).without_result().says(&["--recursive=leaves looks at each"]);
     let said = verify("-r").ends(10).without_result();
-    said.says(&["not the index, and all of the 2 in it", "suffices with --recursive=leaves"]);
+    said.says(&["not the index, and all of the 2 in it", "as --recursive=leaves demands"]);
     let said = verify("-r=leaves -o text").ends(0);
     said.says(&["all verified", ": all of the 2 in it"]);
     assert!(!verify("-r=leaves -o text").stdout.contains("the index"));
@@ -116,7 +116,7 @@ fn what_runs_nowhere_is_not_demanded_and_what_runs_is_whatever_it_is_called() {
     let verify = |index: &str| world.run(&format!("verify {} -r {index}", world.by_release()));
     let said = verify(&index).ends(0);
     assert_eq!(verified(&said).len(), 2);
-    said.says(&["all of the 1 in it; 1 build records, which run nowhere, were passed over"]);
+    said.says(&["the only one in it; a build record, which runs nowhere, was passed over"]);
     let mut disguised = record();
     disguised["platform"] = json!({"os": "linux", "architecture": "arm64"});
     let entries = [amd64, entry(&world, &other, MANIFEST_TYPE, &disguised)];
@@ -153,9 +153,9 @@ fn what_is_not_known_of_an_index_is_not_verified() {
     let world = World::new();
     let image = world.push("acme/app", "image");
     let amd64 = entry(&world, &image, MANIFEST_TYPE, &platform("linux", "amd64"));
-    let inner = push_index(&world, "inner", &[amd64.clone()]);
+    let inner = push_index(&world, "inner", std::slice::from_ref(&amd64));
     let inner_entry = entry(&world, &inner, INDEX_TYPE, &json!({}));
-    let nested = push_index(&world, "nested", &[inner_entry.clone()]);
+    let nested = push_index(&world, "nested", std::slice::from_ref(&inner_entry));
     world.run(&format!("sign {nested} {image}")).ends(0);
     let by = world.by_release();
     let verify = |how: &str, index: &str| world.run(&format!("verify {by} {how} {index}"));
@@ -273,7 +273,7 @@ fn coverage_tells_each_image_of_an_index() {
     let world = World::new();
     let (index, images) = world.push_index("acme/app", "v1");
     world.run(&format!("sign {index} {}", images[0])).ends(0);
-    world.run(&format!("coverage {index}")).ends(0).says(&["1 images: 1 signed"]);
+    world.run(&format!("coverage {index}")).ends(0).says(&["1 image: 1 signed"]);
     let said = world.run(&format!("coverage -r {index}")).ends(10);
     said.says(&["3 images: 2 signed, 0 untrusted, 1 unsigned", "  linux/arm64/v8"]);
     let document = world.run(&format!("coverage -r=leaves -o json {index}")).ends(10).json();

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use devkit::{Fault, FaultRule};
 use serde_json::{Value, json};
 
-use super::world::{RELEASE, World};
+use super::world::{RELEASE, Said, World};
 
 const OTHER: &str = "https://github.com/acme/app/.github/workflows/other.yml@refs/heads/main";
 
@@ -235,4 +235,67 @@ fn the_result_can_go_into_a_file() {
     // Nobody has a result that was not written.
     #[cfg(target_os = "linux")]
     world.run(&format!("{line} --output-file /dev/full")).ends(1).says(&["cannot write"]);
+}
+
+/// What stands in an error helps whoever gets it.
+#[test]
+fn what_is_not_there_and_what_is_no_image_is_said() {
+    let (world, signed, unsigned) = signed();
+    let by = world.by_release();
+    let verify = |image: &str| world.run(&format!("verify {by} {image}"));
+    let absent = signed.replace(":signed", ":absent");
+    verify(&absent).ends(3).says(&["cannot be looked up", "check how it is written"]);
+    let name = signed.rsplit_once(':').unwrap().0;
+    let digest = evidence::Digest::sha256(b"nothing").to_string();
+    let said = verify(&format!("{name}@{digest}")).ends(10).without_result();
+    said.says(&["there is nothing with this digest in the registry"]);
+    let digest = world.digest(&unsigned);
+    let said = verify(&format!("{name}@{digest}")).ends(10).without_result();
+    said.says(&["if an index names it, that may be what is signed"]);
+    let said = verify(&format!("{name}@{}", &digest[..60])).ends(2);
+    assert_eq!(said.stderr.matches("another length").count(), 1, "{}", said.stderr);
+    for scheme in ["https://", "docker://"] {
+        verify(&format!("{scheme}{signed}")).ends(2).says(&["without", scheme]);
+    }
+    // Nobody listens there, and something else by that name is here.
+    std::fs::create_dir_all(world.path("127.0.0.1:3")).unwrap();
+    world.write("127.0.0.1:3/app", "");
+    verify("127.0.0.1:3/app").ends(3).says(&["verify-blob"]);
+    std::fs::create_dir_all(world.path("127.0.0.1:3/layout")).unwrap();
+    world.write("127.0.0.1:3/layout/oci-layout", "{}");
+    verify("127.0.0.1:3/layout").ends(3).says(&["--local-image"]);
+    // Credentials that are missing say nothing about signatures, and how to come by them is said.
+    let lists = format!("/v2/acme/app/referrers/{digest}");
+    world.registry.inject(FaultRule::new(lists, Fault::Status(StatusCode::FORBIDDEN)));
+    let said = verify(&unsigned).ends(3).without_result();
+    said.says(&["ask for access"]);
+    assert!(!verify(&unsigned).stderr.contains("no signature was found"));
+}
+
+/// Before any trust root, mirror or registry is asked.
+#[test]
+fn a_wrong_policy_file_is_told_first() {
+    let world = World::new();
+    world.write("wrong.yaml", "version: 1\nrequirement: []\n");
+    world.write(
+        "names.yaml",
+        "version: 1\nrequirements:\n- name: x\n  signers: [{key: {file: absent.pub}}]\n",
+    );
+    let alone = |line: &str| {
+        let mut command = world.command(line);
+        // A mirror that cannot be asked, and would be.
+        command.env("TUF_MIRROR", "http://127.0.0.1:1").env("TUF_ROOT_JSON", "absent.json");
+        Said::new(line, &command.output().unwrap())
+    };
+    for line in [
+        "verify --policy-file wrong.yaml 127.0.0.1:1/app",
+        "policy check wrong.yaml",
+        "policy test wrong.yaml cases.yaml",
+    ] {
+        alone(line).ends(2).says(&["cannot use the policy file wrong.yaml", "requirement"]);
+    }
+    alone("verify --policy-file absent.yaml 127.0.0.1:1/app").ends(2).says(&["absent.yaml"]);
+    alone("policy test names.yaml cases.yaml").ends(2).says(&["names.yaml"]);
+    alone("coverage UPPER").ends(2).says(&["UPPER"]);
+    alone("coverage --repository UPPER").ends(2).says(&["UPPER"]);
 }
