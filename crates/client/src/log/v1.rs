@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use crypto::merkle::PROOF_HASHES_MAX;
 use crypto::{Hash, HashAlgorithm};
 use evidence::bundle::Content;
+use evidence::cosign::envelope_document;
 use evidence::entry::hashedrekord::HashedRekordV1;
 use evidence::entry::{Body, InclusionProof};
-use evidence::{Digest, Envelope, LeafIndex, LogEntry, TreeSize, UnixTime};
+use evidence::{Digest, LeafIndex, LogEntry, TreeSize, UnixTime};
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -22,20 +23,6 @@ use crate::http::{Answer, Redirects, Request};
 use crate::json;
 
 pub(super) const PATH: &str = "api/v1/log/entries";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EnvelopeJson<'a> {
-    payload_type: &'a str,
-    payload: String,
-    signatures: [EnvelopeSignature<'a>; 1],
-}
-
-#[derive(Serialize)]
-struct EnvelopeSignature<'a> {
-    sig: String,
-    keyid: &'a str,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,29 +96,19 @@ pub(super) fn propose(content: &Content, signed_by: &SignedBy) -> Result<Vec<u8>
             Ok(HashedRekordV1 { digest, signature, verifier }.to_leaf())
         }
         Content::Envelope(envelope) => {
+            // JSON is UTF-8, so nothing is lost.
+            let document = envelope_document(envelope);
             let proposed = json!({
                 "apiVersion": "0.0.1",
                 "kind": "dsse",
                 "spec": {"proposedContent": {
-                    "envelope": envelope_json(envelope),
+                    "envelope": String::from_utf8_lossy(&document),
                     "verifiers": [STANDARD.encode(signed_by.verifier.to_pem())],
                 }},
             });
             Ok(serde_json::to_vec(&proposed).expect("an entry has only text"))
         }
     }
-}
-
-fn envelope_json(envelope: &Envelope) -> String {
-    let json = EnvelopeJson {
-        payload_type: &envelope.payload_type,
-        payload: STANDARD.encode(&envelope.payload),
-        signatures: [EnvelopeSignature {
-            sig: STANDARD.encode(&envelope.signature),
-            keyid: &envelope.key_id,
-        }],
-    };
-    serde_json::to_string(&json).expect("an envelope has only text")
 }
 
 /// The entry's identifier at the end of a location: 64 hexadecimal digits, or 80 with the tree's.
@@ -151,9 +128,8 @@ pub(super) fn read(answer: &Answer) -> Result<LogEntry, FetchError> {
 
 /// Reads all entries of an answer to a search.
 pub(super) fn read_all(answer: &Answer) -> Result<Vec<LogEntry>, FetchError> {
-    let bad = |error: serde_json::Error| {
-        answer.malformed("a list of log entries", error.to_string())
-    };
+    let bad =
+        |error: serde_json::Error| answer.malformed("a list of log entries", error.to_string());
     let all: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(bad)?;
     let named = |entry: &RawValue| one(answer, json::parse(entry.get().as_bytes()).map_err(bad)?);
     all.into_iter().map(named).collect()

@@ -17,6 +17,7 @@ mod internet;
 mod kubernetes;
 mod layout;
 mod log;
+mod log_search;
 mod login;
 mod logins;
 mod mirror;
