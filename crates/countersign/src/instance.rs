@@ -110,6 +110,8 @@ pub(crate) struct Location {
     pub(crate) url: String,
     /// Host of that URL, without port.
     pub(crate) host: String,
+    /// Identity providers at which people log in, whom the instance believes.
+    pub(crate) logins: Vec<String>,
 }
 
 impl Instance {
@@ -164,6 +166,7 @@ impl Instance {
                 log_v1_key: log_v1_signer.public_key(),
                 log_v2_key: log_v2_signer.public_key(),
                 settings: &settings,
+                logins: &location.logins,
             },
             &location.url,
         );

@@ -175,7 +175,7 @@ impl Serve {
         let host = host.trim_matches(['[', ']']).to_owned();
         let lock = self.lock_file()?;
         let url = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Location { data: self.data.clone(), lock, url, host })
+        Ok(Location { data: self.data.clone(), lock, url, host, logins: self.logins() })
     }
 
     /// Beside the data unless told otherwise, and never among them: a copy of the data must not
@@ -222,6 +222,12 @@ impl Serve {
             "github-actions=https://token.actions.githubusercontent.com".to_owned(),
             "gitlab=https://gitlab.com".to_owned(),
         ]
+    }
+
+    /// The identity providers of people.
+    fn logins(&self) -> Vec<String> {
+        let texts = self.issuers.iter();
+        texts.filter_map(|text| text.strip_prefix("email=")).map(str::to_owned).collect()
     }
 
     fn trusted_issuers(&self) -> Result<Issuers, Failure> {

@@ -37,13 +37,14 @@ pub(super) struct Members<'a> {
     pub(super) log_v1_key: &'a PublicKey,
     pub(super) log_v2_key: &'a PublicKey,
     pub(super) settings: &'a Settings,
+    pub(super) logins: &'a [String],
 }
 
 impl TrustFiles {
     /// Composes them for an instance at that base URL.
     pub(super) fn new(members: &Members<'_>, url: &str) -> Self {
         let trusted_root = trusted_root(members, url);
-        let signing_config = signing_config(members.settings, url);
+        let signing_config = signing_config(members, url);
         let trust_config = json!({
             "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
             "trustedRoot": trusted_root,
@@ -72,7 +73,7 @@ impl TrustFiles {
 }
 
 fn trusted_root(members: &Members<'_>, url: &str) -> Value {
-    let Members { authority, timestamps, ct_key, log_v1_key, log_v2_key, settings } = members;
+    let Members { authority, timestamps, ct_key, log_v1_key, log_v2_key, settings, .. } = members;
     let since = Period::from(settings.start());
     let log = |key: &PublicKey, url: &str, id| {
         trust_documents::log(url, key, id, since).expect("an instance makes no other kind of key")
@@ -97,14 +98,15 @@ fn trusted_root(members: &Members<'_>, url: &str) -> Value {
     })
 }
 
-fn signing_config(settings: &Settings, url: &str) -> Value {
-    let since = Period::from(settings.start());
+fn signing_config(members: &Members<'_>, url: &str) -> Value {
+    let since = Period::from(members.settings.start());
     let service = |url: &str, version| trust_documents::service(url, version, OPERATOR, since);
     json!({
         "mediaType": SIGNING_CONFIG_MEDIA_TYPE,
         // Clients call /api/v2 of an authority whose major version is 1.
         "caUrls": [service(url, 1)],
-        "oidcUrls": [],
+        // Where a client sends people that bring no token. CI systems are no place to log in at.
+        "oidcUrls": members.logins.iter().map(|url| service(url, 1)).collect::<Vec<_>>(),
         "rekorTlogUrls": [service(url, 1), service(url, 2)],
         "rekorTlogConfig": {"selector": "ANY"},
         "tsaUrls": [service(&format!("{url}/api/v1/timestamp"), 1)],

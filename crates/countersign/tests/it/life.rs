@@ -8,7 +8,7 @@ use serde_json::Value;
 use testkit::Submission;
 use testkit::log::Kind;
 
-use crate::instance::{Instance, Place, Starting, copy};
+use crate::instance::{Instance, Place, Starting, copy, providers};
 use crate::process::run;
 use crate::trust::{verify_checkpoint, verify_entry_v1};
 use crate::wire::{connect, read_answer, request};
@@ -102,6 +102,10 @@ fn the_files_for_clients_name_where_it_is_now() {
         assert_eq!(config["trustedRoot"], instance.get("/trusted_root.json").json());
         assert_eq!(config["signingConfig"], instance.get("/signing_config.json").json());
         assert_eq!(config["signingConfig"]["caUrls"][0]["url"], *instance.url);
+        // People log in at their provider; nobody logs in at a CI system.
+        let logins = config["signingConfig"]["oidcUrls"].as_array().unwrap();
+        let logins: Vec<_> = logins.iter().map(|login| login["url"].as_str().unwrap()).collect();
+        assert_eq!(logins, [providers().people.url()]);
         instance.stop();
     }
 }
