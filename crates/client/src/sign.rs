@@ -42,6 +42,8 @@ pub struct SigningServices {
     timestamp_authorities: Pool<TimestampAuthority>,
     trust_root: Arc<TrustRoot>,
     patience: Patience,
+    /// Of the keys that live as long as a session.
+    key_kind: KeyKind,
 }
 
 /// What is to be signed.
@@ -123,7 +125,8 @@ pub enum SigningError {
 
 impl SigningServices {
     /// The services that a configuration names for now. Of the logs, those of the highest of
-    /// `versions` that it names.
+    /// `versions` that it names. Timestamp authorities are asked over `stamp_http`, because some want
+    /// to know who asks.
     ///
     /// # Errors
     /// When a service is missing.
@@ -131,6 +134,7 @@ impl SigningServices {
         config: &ClientTrustConfig,
         versions: &[LogVersion],
         http: &Arc<Http>,
+        stamp_http: &Arc<Http>,
         now: UnixTime,
     ) -> Result<Self, SigningError> {
         let signing = &config.signing_config;
@@ -151,10 +155,11 @@ impl SigningServices {
                 Log::new(Arc::clone(http), version, url)
             }),
             timestamp_authorities: pool("timestamp authority", stamped, |url| {
-                TimestampAuthority::new(Arc::clone(http), url)
+                TimestampAuthority::new(Arc::clone(stamp_http), url)
             }),
             trust_root: Arc::new(config.trust_root.clone()),
             patience: Patience::default(),
+            key_kind: KeyKind::EcdsaP256,
         })
     }
 
@@ -164,12 +169,19 @@ impl SigningServices {
         Self { patience, ..self }
     }
 
+    /// With keys of that kind, where a session makes its own. Usually they are P-256, which every
+    /// authority certifies.
+    #[must_use]
+    pub fn with_key_kind(self, key_kind: KeyKind) -> Self {
+        Self { key_kind, ..self }
+    }
+
     /// Makes a key and has it certified for the token's identity.
     ///
     /// # Errors
     /// When the authority cannot be asked or refuses.
     pub async fn open(&self, token: &IdentityToken) -> Result<SigningSession<'_>, SigningError> {
-        let key = KeyPair::generate(KeyKind::EcdsaP256)?;
+        let key = KeyPair::generate(self.key_kind)?;
         let deadline = Deadline::after(self.patience.certificate_time);
         // Each certificate is logged, so none is asked for twice that may have been issued.
         let issued = self

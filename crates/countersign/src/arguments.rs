@@ -18,4 +18,5 @@ pub(crate) mod predicates;
 pub(crate) mod recursion;
 pub(crate) mod signing;
 pub(crate) mod specification;
+pub(crate) mod stamping;
 pub(crate) mod trust;

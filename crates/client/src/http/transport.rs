@@ -23,7 +23,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use zeroize::Zeroizing;
 
 use super::HttpOptions;
-use crate::error::{Cause, host_of};
+use crate::address::{BadUrl, ServiceUrl};
+use crate::error::{Cause, host_of, printable};
 
 /// Connections kept open to one host.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -410,5 +411,17 @@ impl HttpOptions {
     pub fn with_host(mut self, host: RegistryHost, transport: HostTransport) -> Self {
         self.hosts.insert(host, transport);
         self
+    }
+
+    /// Sets the transport of a service's host.
+    ///
+    /// # Errors
+    /// When the host has a name by which connections cannot be told apart.
+    pub fn with_service(self, url: &ServiceUrl, transport: HostTransport) -> Result<Self, BadUrl> {
+        let name = host_of(url.as_url());
+        match name.parse::<RegistryHost>() {
+            Ok(host) if host.endpoint() == name => Ok(self.with_host(host, transport)),
+            _ => Err(BadUrl::Syntax(format!("the host `{}`", printable(&name, 160)))),
+        }
     }
 }

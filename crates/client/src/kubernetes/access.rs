@@ -13,10 +13,10 @@ use reqwest::{Method, Url};
 use super::KubernetesError;
 use super::kubeconfig::{self, Chosen, Login, Pem};
 use super::plugin::{ClusterInfo, Credentials};
-use crate::address::{BadUrl, ServiceUrl};
+use crate::address::ServiceUrl;
 use crate::deadline::Deadline;
 use crate::environment::Environment;
-use crate::error::{host_of, printable};
+use crate::error::printable;
 use crate::http::{
     ClientCertificate, HostSecurity, HostTransport, Http, HttpOptions, Proxies, Redirects, Request,
     TlsTrust,
@@ -96,9 +96,8 @@ impl Cluster {
             options.proxies = Proxies::through(proxy, "proxy-url")
                 .map_err(|source| KubernetesError::Proxy { cluster: name.clone(), source })?;
         }
-        let host = host_of(server.as_url());
-        let host = host.parse().map_err(|_| bad_server(BadUrl::Syntax("the host".to_owned())))?;
-        let http = Http::new(options.with_host(host, transport))
+        let options = options.with_service(&server, transport).map_err(bad_server)?;
+        let http = Http::new(options)
             .map_err(|source| KubernetesError::Http { cluster: name.clone(), source })?;
         let authorization = authorization(&login)
             .map_err(|NoHeader| KubernetesError::Token { cluster: name.clone() })?;

@@ -76,7 +76,7 @@ impl Known {
     fn services(&self, authorities: &[&Server], logs: &[&Server]) -> SigningServices {
         let json = config_json(&self.trust_root, authorities, logs, 1);
         let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
-        let services = SigningServices::select(&config, &BOTH, &http(), self.now).unwrap();
+        let services = SigningServices::select(&config, &BOTH, &http(), &http(), self.now).unwrap();
         services.with_patience(Patience { first_pause: Duration::ZERO, ..Patience::default() })
     }
 
@@ -199,7 +199,7 @@ async fn a_duplicate_is_signed_anew_once() {
             "operator": "t"}]);
         json["signingConfig"]["tsaConfig"] = json!({"selector": "ANY"});
         let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
-        let services = SigningServices::select(&config, &BOTH, &http(), now).unwrap();
+        let services = SigningServices::select(&config, &BOTH, &http(), &http(), now).unwrap();
         let session = services.open_with_key(Arc::new(key()));
         let digest = Digest::from(Hash::of(HashAlgorithm::Sha512, &sealed.artifact));
         let error = session.sign(&ToSign::Artifact(digest), &|| now).await.unwrap_err();
@@ -221,7 +221,7 @@ fn a_v2_log_needs_a_timestamp_authority() {
     json["signingConfig"]["rekorTlogUrls"] = url;
     let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
     let now = UnixTime::from_seconds(Scene::v2().now);
-    let error = SigningServices::select(&config, &BOTH, &http(), now).unwrap_err();
+    let error = SigningServices::select(&config, &BOTH, &http(), &http(), now).unwrap_err();
     assert!(matches!(error, SigningError::NoTimestampAuthority), "{error:?}");
 }
 

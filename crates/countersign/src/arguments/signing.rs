@@ -11,7 +11,7 @@ use client::{
     ClientTrustConfig, Http, IdentityToken, LogVersion, SigningConfig, SigningError,
     SigningServices,
 };
-use crypto::KeyPair;
+use crypto::{KeyKind, KeyPair, Signer};
 use serde_json::json;
 use verify::TrustRoot;
 
@@ -19,6 +19,7 @@ use super::identity::IdentityArguments;
 use super::instance::{self, read_trust_config};
 use super::keys;
 use super::network::http_client;
+use super::stamping::StampingArguments;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::trust_documents::{self, Period, SIGNING_CONFIG_MEDIA_TYPE, pretty};
@@ -35,6 +36,10 @@ pub(crate) struct SigningArguments {
     /// k8s://NAMESPACE/SECRET.
     #[arg(long, value_name = "KEY", help_heading = "Signer")]
     key: Option<String>,
+
+    /// Algorithm to sign with, where the key is made for the occasion; with --key it is the key's.
+    #[arg(long, value_enum, value_name = "ALGORITHM", help_heading = "Signer")]
+    signing_algorithm: Option<SigningAlgorithm>,
 
     #[command(flatten)]
     identity: IdentityArguments,
@@ -84,6 +89,9 @@ struct ServiceArguments {
     #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
     timestamp_server_url: Option<String>,
 
+    #[command(flatten)]
+    stamping: StampingArguments,
+
     /// Version of the transparency log to use; by default the highest that the instance has.
     #[arg(long, value_enum, env = "COUNTERSIGN_LOG_VERSION")]
     log_version: Option<LogVersionArgument>,
@@ -91,6 +99,39 @@ struct ServiceArguments {
     /// Ask no TUF mirror: go by the copy that is kept, else by the one that is built in.
     #[arg(long)]
     offline: bool,
+}
+
+/// How to sign, by the names of Sigstore's algorithm registry that Cosign takes, and Ed25519ph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SigningAlgorithm {
+    #[value(name = "ecdsa-sha2-256-nistp256")]
+    EcdsaP256,
+    #[value(name = "ecdsa-sha2-384-nistp384")]
+    EcdsaP384,
+    #[value(name = "ecdsa-sha2-512-nistp521")]
+    EcdsaP521,
+    #[value(name = "rsa-sign-pkcs1-2048-sha256")]
+    Rsa2048,
+    #[value(name = "rsa-sign-pkcs1-3072-sha256")]
+    Rsa3072,
+    #[value(name = "rsa-sign-pkcs1-4096-sha256")]
+    Rsa4096,
+    #[value(name = "ed25519-ph")]
+    Ed25519ph,
+}
+
+impl SigningAlgorithm {
+    fn key_kind(self) -> KeyKind {
+        match self {
+            Self::EcdsaP256 => KeyKind::EcdsaP256,
+            Self::EcdsaP384 => KeyKind::EcdsaP384,
+            Self::EcdsaP521 => KeyKind::EcdsaP521,
+            Self::Rsa2048 => KeyKind::Rsa { bits: 2048 },
+            Self::Rsa3072 => KeyKind::Rsa { bits: 3072 },
+            Self::Rsa4096 => KeyKind::Rsa { bits: 4096 },
+            Self::Ed25519ph => KeyKind::Ed25519,
+        }
+    }
 }
 
 /// A version of the log's API.
@@ -134,10 +175,21 @@ impl SigningArguments {
             }
             (None, false) => &[LogVersion::V1, LogVersion::V2],
         };
-        let services = SigningServices::select(&config, versions, &http, machine::now())
-            .map_err(|error| Failure::usage("cannot sign with this instance").caused_by(error))?;
+        let stamp_http = match self.services.stamping.http(&config.signing_config)? {
+            Some(own) => own,
+            None => Arc::clone(&http),
+        };
+        let services =
+            SigningServices::select(&config, versions, &http, &stamp_http, machine::now())
+                .map_err(|error| {
+                    Failure::usage("cannot sign with this instance").caused_by(error)
+                })?;
+        let services = match self.signing_algorithm {
+            Some(algorithm) => services.with_key_kind(algorithm.key_kind()),
+            None => services,
+        };
         let who = match &self.key {
-            Some(reference) => Who::Key(Arc::new(keys::pair(reference).await?)),
+            Some(reference) => Who::Key(Arc::new(self.pair(reference).await?)),
             None => {
                 let providers = config.signing_config.identity_provider(machine::now()).ok();
                 Who::Identity(Box::new(self.identity.token(&http, providers, global).await?))
@@ -147,6 +199,19 @@ impl SigningArguments {
             self.disclose(what, &who)?;
         }
         Ok(Signing { services, who })
+    }
+
+    /// The key pair of that reference, which has to be of the algorithm that is asked for.
+    async fn pair(&self, reference: &str) -> Result<KeyPair, Failure> {
+        let pair = keys::pair(reference).await?;
+        let found = pair.public_key().kind();
+        match self.signing_algorithm.map(SigningAlgorithm::key_kind) {
+            Some(wanted) if wanted != found => {
+                let message = format!("wanted a key of {wanted}, {reference} is one of {found}");
+                Err(Failure::usage(message).hint("leave --signing-algorithm away"))
+            }
+            _ => Ok(pair),
+        }
     }
 
     /// Nothing becomes public that the user was not told of: a public log forgets nothing.

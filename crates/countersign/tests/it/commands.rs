@@ -1,6 +1,7 @@
 //! What the commands do, as a user sees it: each is a process of its own, in an empty environment,
 //! with an instance, an identity provider and a registry on loopback.
 
+mod algorithms;
 mod attach;
 mod attest;
 mod beside;
@@ -17,6 +18,7 @@ mod policies;
 mod recursive;
 mod sign;
 mod spelling;
+mod stamping;
 mod trust;
 mod verify;
 mod world;
