@@ -290,3 +290,37 @@ fn coverage_tells_each_image_of_an_index() {
     world.run(&format!("coverage {partial}")).ends(0);
     world.run(&format!("coverage -r {partial}")).ends(3).says(&[&digest]);
 }
+
+/// Each of many has its share of memory; what does not fit into that is looked at again alone.
+#[test]
+fn what_does_not_fit_beside_others_is_looked_at_alone() {
+    const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let world = World::new();
+    let images: Vec<_> =
+        (0..10).map(|number| world.push("acme/app", &number.to_string())).collect();
+    let plain = images.iter().map(|image| entry(&world, image, MANIFEST_TYPE, &json!({})));
+    let index = push_index(&world, "many", &plain.collect::<Vec<_>>());
+    world.run(&format!("sign -r {index}")).ends(0);
+    // Longer than a tenth of what is fetched for one image, and before the signature in the list.
+    let junk = vec![b' '; 6 << 20];
+    let blob = Digest::sha256(&junk);
+    world.registry.plant_blob("acme/app", blob, junk).unwrap();
+    let subject = entry(&world, &images[3], MANIFEST_TYPE, &json!({}));
+    let descriptor = |media_type: &str, digest: Digest, size: usize| json!({"mediaType": media_type, "digest": digest.to_string(), "size": size});
+    let referrer = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": BUNDLE,
+        "config": descriptor("application/vnd.oci.empty.v1+json", Digest::sha256(b"{}"), 2),
+        "layers": [descriptor(BUNDLE, blob, 6 << 20)],
+        "subject": subject,
+    });
+    let bytes = referrer.to_string().into_bytes();
+    let digest = Digest::sha256(&bytes).to_string();
+    world.registry.plant_manifest("acme/app", &digest, MANIFEST_TYPE, bytes).unwrap();
+    let name = index.rsplit_once(':').unwrap().0;
+    let other = format!("verify {} -r {index}", world.by(OTHER));
+    // All of it was seen: it is not trusted, and nothing is left open.
+    let said = world.run(&other).ends(12).without_result();
+    said.says(&["bundle", &format!("{name}@{digest}")]);
+    world.run(&format!("verify {} -r {index}", world.by_release())).ends(0);
+    world.run(&format!("coverage {} {}", world.by(OTHER), images.join(" "))).ends(12);
+}
