@@ -72,6 +72,11 @@ pub(crate) fn note(text: &str) {
     eprintln!("{UNSURE} note:{UNSURE:#} {}", plain(text));
 }
 
+/// Tells what is given up, so that nobody overlooks it.
+pub(crate) fn warning(text: &str) {
+    eprintln!("{BAD}warning:{BAD:#} {}", plain(text));
+}
+
 /// Asks for a secret on the terminal, without showing it.
 pub(crate) fn ask_secret(prompt: &str) -> Result<String, Failure> {
     rpassword::prompt_password(prompt)

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crypto::{HashAlgorithm, Hasher, KeyKind};
+use crypto::{HashAlgorithm, Hasher, KeyKind, PublicKey};
 use evidence::bundle::{Content, SignerMaterial};
 use evidence::entry::Body;
 use evidence::{Digest, Evidence, Statement};
@@ -27,14 +27,20 @@ pub(crate) enum Blob {
 impl Blob {
     /// Reads what this evidence needs of a file (`-` for standard input), or takes a digest as it
     /// was given. A file is read once, as a stream, unless the signature is over all of it.
-    pub(crate) fn read(argument: &Path, evidence: Option<&Evidence>) -> Result<Self, Failure> {
+    /// `key` is the one that must have signed, where that is known beforehand.
+    pub(crate) fn read(
+        argument: &Path,
+        evidence: Option<&Evidence>,
+        key: Option<&PublicKey>,
+    ) -> Result<Self, Failure> {
         if let Some(digest) = argument.to_str().and_then(as_digest) {
             return Ok(Self::Digests(NonEmpty::new(digest?)));
         }
-        if evidence.is_some_and(needs_whole_file) {
+        if evidence.is_some_and(|evidence| needs_whole_file(evidence, key)) {
             return machine::read(argument, "file", WHOLE_FILE_SIZE_MAX).map(Self::Whole);
         }
-        let algorithms = evidence.map(hash_algorithms).unwrap_or_default();
+        let algorithms = evidence.map(|evidence| hash_algorithms(evidence, key));
+        let algorithms = algorithms.unwrap_or_default();
         hash_file(argument, &algorithms).map(Self::Digests)
     }
 
@@ -59,9 +65,11 @@ fn as_digest(argument: &str) -> Option<Result<Digest, Failure>> {
 }
 
 /// Whether the signature may be over the file itself: pure Ed25519 cannot sign a hash.
-fn needs_whole_file(evidence: &Evidence) -> bool {
+fn needs_whole_file(evidence: &Evidence, key: Option<&PublicKey>) -> bool {
     let certified = match &evidence.signer {
         SignerMaterial::Certificate(certificate) => Some(certificate.public_key().kind()),
+        // An entry tells how a key has signed; without one only the key does.
+        SignerMaterial::PublicKeyHint(_) if evidence.entries.is_empty() => key.map(PublicKey::kind),
         SignerMaterial::PublicKeyHint(_) => None,
     };
     let recorded_ed25519 = evidence.entries.iter().any(|entry| match &entry.body {
@@ -78,11 +86,16 @@ fn needs_whole_file(evidence: &Evidence) -> bool {
 }
 
 /// The algorithms in which the evidence names the artifact's digest.
-fn hash_algorithms(evidence: &Evidence) -> Vec<HashAlgorithm> {
+fn hash_algorithms(evidence: &Evidence, key: Option<&PublicKey>) -> Vec<HashAlgorithm> {
     let mut algorithms = Vec::new();
     match &evidence.content {
         Content::Message { digest, .. } => {
             algorithms.extend(digest.iter().map(Digest::algorithm));
+            let key = match &evidence.signer {
+                SignerMaterial::Certificate(certificate) => Some(certificate.public_key()),
+                SignerMaterial::PublicKeyHint(_) => key,
+            };
+            algorithms.extend(key.and_then(|key| key.default_scheme().hash()));
             algorithms.extend(evidence.entries.iter().filter_map(|entry| match &entry.body {
                 Body::HashedRekordV1(record) => Some(record.digest.algorithm()),
                 Body::HashedRekordV2(record) => Some(record.digest.algorithm()),

@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt};
 use verify::{Obstacle, Piece, Policy, TrustRoot};
 
 use super::images::{self, RegistryArguments};
-use super::instance::TrustRootArguments;
+use super::instance::{TrustNeeds, TrustRootArguments};
 use super::recursion::{self, Recursion, RecursionArguments, Target};
 use crate::exit::{Exit, Failure};
 use crate::gather::Gatherer;
@@ -67,6 +67,7 @@ impl ImageArguments {
     pub(crate) fn judge(
         &self,
         global: &Global,
+        needs: &TrustNeeds,
         policy: impl FnOnce(TrustRoot) -> Result<Policy, Failure>,
     ) -> Result<Vec<Result<Judged, Failure>>, Failure> {
         if self.local_image {
@@ -75,12 +76,12 @@ impl ImageArguments {
                     "verify the folder without it: the index's signature covers its images",
                 ));
             }
-            let policy = policy(self.trust_root.load()?)?;
+            let policy = policy(self.trust_root.load_for(needs)?)?;
             return Ok(self.images.iter().map(|path| self.judge_layout(path, &policy)).collect());
         }
         let parsed = images::parse_all(&self.images)?;
         runtime::block_on(async {
-            let roots = self.trust_root.load_fresh(global.deadline()).await?;
+            let roots = self.trust_root.load_fresh_for(needs, global.deadline()).await?;
             let policy = policy(roots)?;
             let registry = self.registry.open(&parsed)?;
             let at_once = usize::from(self.max_workers);

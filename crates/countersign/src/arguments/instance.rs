@@ -13,6 +13,7 @@ use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use client::{ClientTrustConfig, Deadline, Http};
 use verify::TrustRoot;
 
+use super::named_trust::NamedTrust;
 use super::network::http_client;
 use crate::exit::{Exit, Failure};
 use crate::{machine, runtime, ui};
@@ -40,6 +41,23 @@ pub(crate) struct TrustRootArguments {
     offline: bool,
 }
 
+/// What of a trust root is needed beside the one that is named, and what stands in its place.
+pub(crate) struct TrustNeeds {
+    /// Whether an instance's is needed at all.
+    pub(crate) instance: InstanceNeed,
+    /// What is named certificate by certificate.
+    pub(crate) named: NamedTrust,
+}
+
+/// Whether whom an instance trusts has to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstanceNeed {
+    /// It has.
+    Needed,
+    /// Nothing in it would be looked at: nobody need be asked for it.
+    NotNeeded,
+}
+
 impl TrustRootArguments {
     /// The trust root as far as this machine knows it. No packet is sent.
     pub(crate) fn load(&self) -> Result<TrustRoot, Failure> {
@@ -47,6 +65,30 @@ impl TrustRootArguments {
             Some(root) => Ok(root),
             None => kept_trust_root(),
         }
+    }
+
+    /// As [`Self::load`], with what stands in the place of its parts.
+    pub(crate) fn load_for(&self, needs: &TrustNeeds) -> Result<TrustRoot, Failure> {
+        let root = match (self.named()?, needs.instance) {
+            (Some(root), _) => root,
+            (None, InstanceNeed::NotNeeded) => TrustRoot::of_nobody(),
+            (None, InstanceNeed::Needed) => kept_trust_root()?,
+        };
+        needs.named.over(root)
+    }
+
+    /// As [`Self::load_fresh`], with what stands in the place of its parts.
+    pub(crate) async fn load_fresh_for(
+        &self,
+        needs: &TrustNeeds,
+        deadline: Deadline,
+    ) -> Result<TrustRoot, Failure> {
+        let root = match (self.named()?, needs.instance) {
+            (Some(root), _) => root,
+            (None, InstanceNeed::NotNeeded) => TrustRoot::of_nobody(),
+            (None, InstanceNeed::Needed) => self.load_fresh(deadline).await?,
+        };
+        needs.named.over(root)
     }
 
     /// The trust root; the instance's mirror is asked where what is kept of it is old.

@@ -8,10 +8,14 @@ use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
 use policy::Regexp;
 use verify::{
-    Authority, ClaimPattern, Demands, IdentityPattern, NonEmpty, Pattern, Policy, Requirement, TrustRoot,
+    Authority, CertificateTransparency, ClaimPattern, Demands, IdentityPattern, Intermediates,
+    Logging, NonEmpty, Pattern, Policy, Requirement, TimeSource, TrustRoot,
 };
 
+use super::demands::DemandArguments;
+use super::instance::{InstanceNeed, TrustNeeds};
 use super::keys;
+use super::named_trust::NamedTrustArguments;
 use crate::exit::{Exit, Failure};
 use crate::ui;
 
@@ -65,8 +69,8 @@ pub(crate) struct SignerArguments {
     #[arg(long, value_name = "REF", help_heading = "Signer", conflicts_with = "key")]
     certificate_github_workflow_ref: Option<String>,
 
-    /// Public key that must have signed, instead of a certified identity: a PEM file, or
-    /// env://VARIABLE.
+    /// Public key that must have signed, instead of a certified identity: a PEM file,
+    /// env://VARIABLE, or k8s://NAMESPACE/SECRET.
     #[arg(
         long,
         value_name = "KEY",
@@ -79,6 +83,12 @@ pub(crate) struct SignerArguments {
         ]
     )]
     key: Option<String>,
+
+    #[command(flatten)]
+    demands: DemandArguments,
+
+    #[command(flatten)]
+    named_trust: NamedTrustArguments,
 }
 
 impl SignerArguments {
@@ -99,18 +109,56 @@ impl SignerArguments {
         said.into_iter().any(Option::is_some)
     }
 
-    /// As [`Self::wanted`]; if nobody is named, whoever was certified and logged. That says who
-    /// signed, not that it was the right one.
+    /// Whether anything is waived or wanted on top of what always is.
+    pub(crate) fn has_demands(&self) -> bool {
+        self.demands.is_given()
+    }
+
+    /// As [`Self::wanted`]; if nobody is named, whoever was certified. That says who signed, not that
+    /// it was the right one.
     pub(crate) fn wanted_or_anybody(&self) -> Result<Wanted, Failure> {
-        if self.is_given() { self.wanted() } else { Ok(Wanted::Anybody) }
+        if self.is_given() { self.wanted() } else { Ok(self.wanting(Signer::Anybody)) }
     }
 
     /// Who must have signed. That nobody is named is known before anything is asked of anybody.
     pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
-        match &self.key {
-            Some(reference) => Ok(Wanted::Key(Box::new(keys::public(reference)?))),
-            None => Ok(Wanted::Identity(self.identity()?)),
+        let signer = match &self.key {
+            Some(reference) => Signer::Key(Box::new(keys::public(reference)?)),
+            None => Signer::Identity(self.identity()?),
+        };
+        Ok(self.wanting(signer))
+    }
+
+    /// This signer, and what is demanded besides; what is waived is told.
+    fn wanting(&self, signer: Signer) -> Wanted {
+        self.demands.tell();
+        Wanted { signer, demands: self.demands() }
+    }
+
+    fn demands(&self) -> Demands {
+        let mut demands = self.demands.demands();
+        // As in Cosign: who names a timestamp authority wants its word, and to who names roots alone
+        // the evidence brings the rest of the way.
+        if self.named_trust.names_stamps() {
+            demands.time = TimeSource::SignedTimestamp;
         }
+        if self.named_trust.names_authorities() {
+            demands.intermediates = Intermediates::BroughtAlong;
+        }
+        demands
+    }
+
+    /// What of a trust root is needed. What is named cannot be used is known before anybody is asked.
+    pub(crate) fn trust_needs(&self) -> Result<TrustNeeds, Failure> {
+        let named = self.named_trust.read()?;
+        let Demands { logging, transparency, time, .. } = self.demands();
+        let certified = self.key.is_none();
+        let needed = logging == Logging::Required
+            || certified && transparency == CertificateTransparency::Required
+            || certified && !self.named_trust.names_authorities()
+            || time == TimeSource::SignedTimestamp && !self.named_trust.names_stamps();
+        let instance = if needed { InstanceNeed::Needed } else { InstanceNeed::NotNeeded };
+        Ok(TrustNeeds { instance, named })
     }
 
     /// What the certificate must say about the build.
@@ -175,8 +223,13 @@ impl SignerArguments {
     }
 }
 
-/// Who must have signed.
-pub(crate) enum Wanted {
+/// Who must have signed, and what is demanded besides.
+pub(crate) struct Wanted {
+    signer: Signer,
+    demands: Demands,
+}
+
+enum Signer {
     /// The holder of this key.
     Key(Box<PublicKey>),
     /// Whoever was certified as this.
@@ -186,26 +239,34 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    /// The policy that one signer said that, and it is logged, under this trust root.
+    /// The key that must have signed, if it is one.
+    pub(crate) fn key(&self) -> Option<&PublicKey> {
+        match &self.signer {
+            Signer::Key(key) => Some(key),
+            Signer::Identity(_) | Signer::Anybody => None,
+        }
+    }
+
+    /// The policy that one signer said that, under this trust root.
     pub(crate) fn policy(self, roots: TrustRoot, claim: ClaimPattern) -> Policy {
+        let Self { signer, demands } = self;
         let roots = Arc::new(roots);
         let keyless = |name: &str, roots, identity| Authority::Keyless {
             name: name.to_owned(),
             roots,
             identities: NonEmpty::new(identity),
-            demands: Demands::all(),
+            demands,
         };
-        let (name, authority) = match self {
-            Self::Key(key) => {
+        let (name, authority) = match signer {
+            Signer::Key(key) => {
                 let name = "the command line";
-                let demands = Demands::all();
                 (name, Authority::Key { name: name.to_owned(), roots, key, demands })
             }
-            Self::Identity(identity) => {
+            Signer::Identity(identity) => {
                 let name = "the command line";
                 (name, keyless(name, roots, identity))
             }
-            Self::Anybody => {
+            Signer::Anybody => {
                 let anything = Pattern::regex("(?s).").expect("the expression is well-formed");
                 let (issuer, subject) = (anything.clone(), anything);
                 let anybody = IdentityPattern { issuer, subject, extensions: Vec::new() };

@@ -76,9 +76,9 @@ impl Coverage {
         }
         images::parse_all(&wanted)?;
         let repositories = images::parse_all(&self.repository)?;
-        let signer = self.signer.wanted_or_anybody()?;
+        let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
         runtime::block_on(async {
-            let roots = self.trust_root.load_fresh(global.deadline()).await?;
+            let roots = self.trust_root.load_fresh_for(&needs, global.deadline()).await?;
             let policy = signer.policy(roots, ClaimPattern::any());
             for image in &repositories {
                 let registry = self.registry.open(std::slice::from_ref(image))?;

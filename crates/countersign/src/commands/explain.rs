@@ -55,11 +55,12 @@ impl Explain {
     }
 
     fn explain_blob(&self, bundle: &Path) -> Result<Exit, Failure> {
-        let signer = self.signer.wanted_or_anybody()?;
-        let policy = signer.policy(self.trust_root.load()?, ClaimPattern::any());
+        let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
+        let roots = self.trust_root.load_for(&needs)?;
         let json = machine::read(bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
-        let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok())?;
+        let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok(), signer.key())?;
+        let policy = signer.policy(roots, ClaimPattern::any());
         let pieces = [Piece { source: bundle.display().to_string(), evidence }];
         let artifact = blob.artifact();
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
@@ -68,11 +69,11 @@ impl Explain {
 
     fn explain_image(&self, global: &Global) -> Result<Exit, Failure> {
         let image = images::parse(&self.artifact)?;
-        let signer = self.signer.wanted_or_anybody()?;
+        let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
         runtime::block_on(async {
             let registry = self.registry.open(std::slice::from_ref(&image))?;
             let deadline = global.deadline();
-            let roots = self.trust_root.load_fresh(deadline).await?;
+            let roots = self.trust_root.load_fresh_for(&needs, deadline).await?;
             let policy = signer.policy(roots, ClaimPattern::any());
             let digest = images::digest(&registry, &image, deadline).await?;
             let (pieces, obstacles) =

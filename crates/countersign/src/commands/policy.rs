@@ -110,9 +110,15 @@ impl PolicyCommand {
 impl Suggest {
     fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let parsed = images::parse_all(&self.images)?;
-        let signer = self.signer.wanted_or_anybody()?;
+        if self.signer.has_demands() {
+            return Err(Failure::usage(
+                "a demand is waived or made, and a policy file says no such thing",
+            )
+            .hint("begin with images that are good without"));
+        }
+        let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
         let suggestion = runtime::block_on(async {
-            let roots = self.trust_root.load_fresh(global.deadline()).await?;
+            let roots = self.trust_root.load_fresh_for(&needs, global.deadline()).await?;
             let policy = signer.policy(roots, ClaimPattern::any());
             let registry = self.registry.open(&parsed)?;
             let mut good = Vec::new();

@@ -66,7 +66,7 @@ type PolicyUnder<'a> = Box<dyn FnOnce(TrustRoot) -> Result<Policy, Failure> + 'a
 impl Verify {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.policy()?;
-        let judged = self.images.judge(global, policy)?;
+        let judged = self.images.judge(global, &self.signer.trust_needs()?, policy)?;
         self.print(&judged);
         Ok(image_verification::exit(&judged))
     }
@@ -78,6 +78,10 @@ impl Verify {
             if self.signer.is_given() {
                 return Err(Failure::usage("a signer is named beside --policy-file")
                     .hint("name the signer in the policy file"));
+            }
+            if self.signer.has_demands() {
+                return Err(Failure::usage("a demand is waived or made beside --policy-file")
+                    .hint("a policy file waives nothing: name the signer by flags instead"));
             }
             if self.signature_only || !self.annotations.is_empty() {
                 return Err(Failure::usage("a claim is described beside --policy-file")
@@ -101,10 +105,7 @@ impl Verify {
         self.images.show(judged, output);
         if output == VerifyOutput::Json && !self.images.explain {
             // A part must not be taken for the whole.
-            let Ok(judged) = judged.iter().map(Result::as_ref).collect::<Result<Vec<_>, _>>()
-            else {
-                return;
-            };
+            let judged: Vec<_> = judged.iter().flatten().collect();
             let outcomes = judged.iter().flat_map(|judged| &judged.outcomes);
             ui::payloads::print(&outcomes.map(Outcome::shown).collect::<Vec<_>>());
         }

@@ -39,7 +39,8 @@ pub(crate) struct VerifyAttestation {
 impl VerifyAttestation {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
-        let judged = self.images.judge(global, |roots| Ok(policy(roots)))?;
+        let needs = self.signer.trust_needs()?;
+        let judged = self.images.judge(global, &needs, |roots| Ok(policy(roots)))?;
         let output = VerifyOutput::chosen(self.output);
         self.images.show(&judged, output);
         if output == VerifyOutput::Json && !self.images.explain {

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use evidence::Evidence;
-use evidence::bundle::BUNDLE_SIZE_MAX;
-use verify::{Case, ClaimPattern, Piece};
+use verify::{Case, ClaimPattern};
 
 use crate::arguments::blob::Blob;
+use crate::arguments::detached::EvidenceArguments;
 use crate::arguments::instance::TrustRootArguments;
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
@@ -24,9 +23,8 @@ pub(crate) struct VerifyBlob {
     #[arg(value_name = "FILE_OR_DIGEST")]
     artifact: PathBuf,
 
-    /// The Sigstore bundle (v0.1, v0.2 or v0.3).
-    #[arg(long, value_name = "FILE")]
-    bundle: PathBuf,
+    #[command(flatten)]
+    evidence: EvidenceArguments,
 
     #[command(flatten)]
     signer: SignerArguments,
@@ -45,14 +43,13 @@ pub(crate) struct VerifyBlob {
 
 impl VerifyBlob {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let wanted = self.signer.wanted()?;
-        let policy = wanted.policy(self.trust_root.load()?, ClaimPattern::any());
-        let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
-        let evidence = Evidence::from_file(&json);
-
-        let blob = Blob::read(&self.artifact, evidence.as_ref().ok())?;
+        let (wanted, needs) = (self.signer.wanted()?, self.signer.trust_needs()?);
+        let roots = self.trust_root.load_for(&needs)?;
+        let piece = self.evidence.read()?;
+        let blob = Blob::read(&self.artifact, piece.evidence.as_ref().ok(), wanted.key())?;
         let artifact = blob.artifact();
-        let pieces = [Piece { source: self.bundle.display().to_string(), evidence }];
+        let policy = wanted.policy(roots, ClaimPattern::any());
+        let pieces = [piece];
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
         let now = machine::now();
         let (verdict, explanations) = if self.explain || self.output == Output::Json {

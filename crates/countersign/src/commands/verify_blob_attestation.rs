@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use evidence::bundle::BUNDLE_SIZE_MAX;
-use evidence::{Digest, Evidence};
-use verify::{Case, Piece};
+use evidence::Digest;
+use verify::Case;
 
 use crate::arguments::attestations::AttestationArguments;
 use crate::arguments::blob::Blob;
+use crate::arguments::detached::EvidenceArguments;
 use crate::arguments::instance::TrustRootArguments;
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
@@ -30,9 +30,8 @@ pub(crate) struct VerifyBlobAttestation {
     #[arg(long = "digestAlg", value_name = "NAME")]
     digest_alg: Option<String>,
 
-    /// The Sigstore bundle.
-    #[arg(long, value_name = "FILE")]
-    bundle: PathBuf,
+    #[command(flatten)]
+    evidence: EvidenceArguments,
 
     #[command(flatten)]
     signer: SignerArguments,
@@ -60,13 +59,12 @@ pub(crate) struct VerifyBlobAttestation {
 impl VerifyBlobAttestation {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
-        let policy = policy(self.trust_root.load()?);
-        let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
-        let evidence = Evidence::from_file(&json);
+        let policy = policy(self.trust_root.load_for(&self.signer.trust_needs()?)?);
+        let pieces = [self.evidence.read()?];
         let argument = self.argument()?;
-        let blob = Blob::read(&argument, evidence.as_ref().ok())?;
+        // An envelope is never signed by way of the file.
+        let blob = Blob::read(&argument, pieces[0].evidence.as_ref().ok(), None)?;
         let artifact = blob.artifact();
-        let pieces = [Piece { source: self.bundle.display().to_string(), evidence }];
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
         let (verdict, explanations) = policy.explain(&case, machine::now());
         let wants_checks = self.explain || self.output == Output::Json;

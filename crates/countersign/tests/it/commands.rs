@@ -21,5 +21,6 @@ mod spelling;
 mod stamping;
 mod trust;
 mod verify;
+mod waivers;
 mod world;
 mod wrong;

@@ -1,0 +1,314 @@
+//! What a verification can do without, what it can want on top, and whom else it can trust.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// Nobody answers there: whoever asks for a trust root gets none.
+const NO_MIRROR: (&str, &str) = ("TUF_MIRROR", "http://127.0.0.1:9");
+
+fn pem(label: &str, base64: &Value) -> String {
+    let der = STANDARD.decode(base64.as_str().unwrap()).unwrap();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// Certificates of an authority in the instance's trusted root, each as PEM.
+fn chain_of(world: &World, authority: &str) -> Vec<String> {
+    let root: Value = serde_json::from_slice(&world.get("/trusted_root.json")).unwrap();
+    let certificates = root[authority][0]["certChain"]["certificates"].as_array().unwrap();
+    certificates.iter().map(|it| pem("CERTIFICATE", &it["rawBytes"])).collect()
+}
+
+/// Signs a file, and gives the bundle.
+fn signed(world: &World, more: &str) -> Value {
+    world.write("app.tar", "the application");
+    world.run(&format!("sign-blob --bundle b.json {more} app.tar")).ends(0);
+    serde_json::from_str(&world.read("b.json")).unwrap()
+}
+
+fn material(bundle: &mut Value) -> &mut serde_json::Map<String, Value> {
+    bundle["verificationMaterial"].as_object_mut().unwrap()
+}
+
+impl World {
+    /// Runs it where no instance is known and no mirror answers.
+    fn run_without_trust(&self, line: &str) -> super::world::Said {
+        let mut command = self.command(line);
+        command.env(NO_MIRROR.0, NO_MIRROR.1);
+        super::world::Said::new(line, &command.output().unwrap())
+    }
+}
+
+#[test]
+fn a_key_without_a_log_needs_no_trust_root() {
+    let world = World::new();
+    world.run("generate-key-pair").ends(0);
+    world.run("generate-key-pair --output-key-prefix other").ends(0);
+    let mut bundle = signed(&world, "--key cosign.key");
+    material(&mut bundle).remove("tlogEntries").unwrap();
+    material(&mut bundle).remove("timestampVerificationData");
+    world.write("b.json", bundle.to_string());
+    world.write("other.tar", "another one");
+    let line = "verify-blob --bundle b.json --key cosign.pub app.tar";
+    world.run(line).ends(12).says(&["in no transparency log", "--insecure-ignore-tlog"]);
+    world.run_without_trust(line).ends(2).says(&["no root for the mirror"]);
+    for flag in
+        ["--insecure-ignore-tlog", "--private-infrastructure", "--insecure-ignore-tlog=true"]
+    {
+        let verify = |rest: &str| {
+            let line = format!("verify-blob --bundle b.json {flag} {rest}");
+            world.run_without_trust(&line)
+        };
+        let told = ["warning: no transparency log is asked for", "waived  log inclusion"];
+        verify("--key cosign.pub app.tar").ends(0).says(&told);
+        verify("--key cosign.pub other.tar").ends(12).says(&["another artifact"]);
+        verify("--key other.pub app.tar").ends(12).says(&["the signature does not verify"]);
+        let wanted = "no trusted timestamp authority";
+        let line = format!(
+            "verify-blob --bundle b.json {flag} --use-signed-timestamps --key cosign.pub app.tar"
+        );
+        world.run(&line).ends(12).says(&[wanted, "--use-signed-timestamps"]);
+    }
+    let line = "verify-blob --bundle b.json --insecure-ignore-tlog=false --key cosign.pub app.tar";
+    world.run(line).ends(12);
+    let line = "verify-blob --private-infrastructure --bundle b.json --key cosign.pub app.tar";
+    world.run(line).ends(0).says(&["note:", "old name of --insecure-ignore-tlog"]);
+
+    let line =
+        "verify-blob --bundle b.json --insecure-ignore-tlog --key cosign.pub -o json app.tar";
+    let verdict = world.run(line).ends(0).json();
+    assert_eq!(verdict["grounds"][0]["waived"], json!(["log-inclusion"]));
+    let lines = verdict["explanations"][0]["lines"].as_array().unwrap();
+    let log: Vec<_> = lines.iter().filter(|line| line["check"] == "log-inclusion").collect();
+    assert_eq!((log.len(), &log[0]["outcome"]), (1, &json!("waived")));
+    let line = "explain --bundle b.json --insecure-ignore-tlog --key cosign.pub app.tar";
+    world.run_without_trust(line).ends(0).says(&["!!  log inclusion", "which is waived"]);
+}
+
+#[test]
+fn a_certificate_without_a_log_is_judged_at_its_timestamp_or_now() {
+    let world = World::new();
+    let mut bundle = signed(&world, "");
+    material(&mut bundle).insert("tlogEntries".to_owned(), json!([]));
+    world.write("b.json", bundle.to_string());
+    let by = world.by_release();
+    let verify = |rest: &str| world.run(&format!("verify-blob --bundle b.json {rest} app.tar"));
+    verify(&by).ends(12).says(&["in no transparency log"]);
+    verify(&format!("{by} --insecure-ignore-tlog")).ends(0).says(&["seen  ", "warning:"]);
+    verify(&format!("{by} --insecure-ignore-tlog --use-signed-timestamps")).ends(0);
+    let other = world.by("https://github.com/acme/app/other");
+    verify(&format!("{other} --insecure-ignore-tlog")).ends(12).says(&["by somebody else"]);
+    // Nobody stamped it either: the certificate is valid now, for some minutes.
+    material(&mut bundle).remove("timestampVerificationData").unwrap();
+    world.write("b.json", bundle.to_string());
+    let said = verify(&format!("{by} --insecure-ignore-tlog")).ends(0);
+    said.says(&["judged  as of ", "waived  log inclusion", "waived  time"]);
+    verify(&format!("{by} --insecure-ignore-tlog --use-signed-timestamps")).ends(12);
+    verify(&format!("{other} --insecure-ignore-tlog")).ends(12);
+}
+
+#[test]
+fn what_no_ct_log_promised_is_accepted_on_request() {
+    let world = World::new();
+    signed(&world, "");
+    let mut root: Value = serde_json::from_slice(&world.get("/trusted_root.json")).unwrap();
+    root["ctlogs"] = json!([]);
+    world.write("root.json", root.to_string());
+    let by = world.by_release();
+    let line = format!("verify-blob --bundle b.json --trusted-root root.json {by} app.tar");
+    world.run_alone(&line).ends(12).says(&["--insecure-ignore-sct"]);
+    let said = world.run_alone(&line.replace("--bundle", "--insecure-ignore-sct --bundle")).ends(0);
+    said.says(&["warning: no certificate transparency", "waived  certificate transparency"]);
+    let line = line
+        .replace(".yml@refs", ".yml@others")
+        .replace("--bundle", "--insecure-ignore-sct --bundle");
+    world.run_alone(&line).ends(12).says(&["by somebody else"]);
+}
+
+#[test]
+fn an_image_is_verified_by_a_key_alone() {
+    let world = World::new();
+    world.run("generate-key-pair").ends(0);
+    let image = world.push("acme/app", "v1");
+    world.run(&format!("sign --key cosign.key {image}")).ends(0);
+    let unsigned = world.push("acme/app", "v2");
+    let line = format!("verify --key cosign.pub {image}");
+    world.run_without_trust(&line).ends(2).says(&["no root for the mirror"]);
+    let line = format!("verify --key cosign.pub --insecure-ignore-tlog {image}");
+    world.run_without_trust(&line).ends(0).says(&["warning:", "waived  log inclusion"]);
+    world.run_without_trust(&line.replace(&image, &unsigned)).ends(10);
+    let line = format!(
+        "verify-attestation --type https://sigstore.dev/cosign/sign/v1 --key cosign.pub \
+         --insecure-ignore-tlog {image}"
+    );
+    world.run_without_trust(&line).ends(0);
+    // What a policy file says is all that counts.
+    world.write("policy.yaml", "");
+    for flag in ["--insecure-ignore-tlog", "--insecure-ignore-sct", "--use-signed-timestamps"] {
+        let line = format!("verify --policy-file policy.yaml {flag} {image}");
+        world.run(&line).ends(2).says(&["beside --policy-file"]);
+    }
+    let line = format!("policy suggest --insecure-ignore-tlog {image}");
+    world.run(&line).ends(2).says(&["policy file says no such thing"]);
+}
+
+#[test]
+fn authorities_are_named_by_their_certificates() {
+    let world = World::new();
+    signed(&world, "");
+    let chain = chain_of(&world, "certificateAuthorities");
+    let (root, issuing) = chain.split_last().unwrap();
+    world.write("root.pem", root);
+    world.write("issuing.pem", issuing.concat());
+    world.write("chain.pem", chain.concat());
+    let stamps = chain_of(&world, "timestampAuthorities");
+    world.write("tsa.pem", stamps.concat());
+    let elsewhere = World::new();
+    let strange = chain_of(&elsewhere, "certificateAuthorities");
+    world.write("strange.pem", strange.concat());
+    world.write("strange-tsa.pem", chain_of(&elsewhere, "timestampAuthorities").concat());
+    let by = world.by_release();
+    let verify =
+        |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
+    verify("--ca-roots root.pem --ca-intermediates issuing.pem").ends(0);
+    verify("--certificate-chain chain.pem").ends(0);
+    verify("--timestamp-certificate-chain tsa.pem").ends(0).says(&["by tsa.pem"]);
+    for flags in ["--ca-roots strange.pem", "--certificate-chain strange.pem"] {
+        verify(flags).ends(12).says(&["does not chain to the authority it names"]);
+    }
+    verify("--timestamp-certificate-chain strange-tsa.pem").ends(12);
+    for (flags, words) in [
+        ("--ca-intermediates issuing.pem", "--ca-roots"),
+        ("--ca-roots root.pem --certificate-chain chain.pem", "cannot be used with"),
+        ("--ca-roots root.pem --trusted-root root.json", "cannot be used with"),
+        ("--ca-roots app.tar", "there is no certificate in the file"),
+        ("--ca-roots absent.pem", "absent.pem"),
+        ("--ca-roots root.pem --ca-intermediates strange.pem", "leads to none of the roots"),
+        ("--timestamp-certificate-chain chain.pem", "chain.pem"),
+    ] {
+        verify(flags).ends(2).says(&[words]);
+    }
+    // Nothing of an instance is left to know.
+    let line = format!(
+        "verify-blob --bundle b.json {by} --certificate-chain chain.pem --insecure-ignore-tlog \
+         --insecure-ignore-sct --timestamp-certificate-chain tsa.pem app.tar"
+    );
+    world.run_without_trust(&line).ends(0).says(&["by tsa.pem"]);
+    let line = line.replace("--insecure-ignore-sct", "");
+    world.run_without_trust(&line).ends(2).says(&["no root for the mirror"]);
+}
+
+#[test]
+fn a_chain_in_a_bundle_leads_to_a_root_on_request() {
+    let world = World::new();
+    let mut bundle = signed(&world, "");
+    let chain = chain_of(&world, "certificateAuthorities");
+    world.write("root.pem", chain.last().unwrap());
+    let root: Value = serde_json::from_slice(&world.get("/trusted_root.json")).unwrap();
+    let issuing = root["certificateAuthorities"][0]["certChain"]["certificates"][0].clone();
+    let leaf = material(&mut bundle).remove("certificate").unwrap();
+    let brought = json!({"certificates": [leaf, issuing]});
+    material(&mut bundle).insert("x509CertificateChain".to_owned(), brought);
+    world.write("b.json", bundle.to_string());
+    let by = world.by_release();
+    let verify =
+        |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
+    verify("").ends(12).says(&["not a chain", "--allow-certificate-chain"]);
+    verify("--allow-certificate-chain").ends(0);
+    verify("--ca-roots root.pem").ends(0);
+}
+
+#[test]
+fn single_files_stand_for_a_bundle() {
+    let world = World::new();
+    let mut bundle = signed(&world, "");
+    let signature = bundle["messageSignature"]["signature"].as_str().unwrap().to_owned();
+    let material = material(&mut bundle);
+    world.write("b.sig", format!("{signature}\n"));
+    world.write("raw.sig", STANDARD.decode(&signature).unwrap());
+    world.write("b.pem", pem("CERTIFICATE", &material["certificate"]["rawBytes"]));
+    let stamps = &material["timestampVerificationData"]["rfc3161Timestamps"];
+    let stamp = json!({"SignedRFC3161Timestamp": stamps[0]["signedTimestamp"]});
+    world.write("b.stamp", stamp.to_string());
+    world.write("old.json", json!({"base64Signature": signature}).to_string());
+    world.write("other.tar", "another one");
+    let by = world.by_release();
+    let verify = |flags: &str| world.run(&format!("verify-blob {by} {flags}"));
+    let beside = "--certificate b.pem --rfc3161-timestamp b.stamp --insecure-ignore-tlog";
+    for alone in ["--signature b.sig", "--signature raw.sig", "--bundle old.json"] {
+        verify(&format!("{alone} {beside} app.tar")).ends(0).says(&["waived  log inclusion"]);
+        verify(&format!("{alone} {beside} other.tar")).ends(12);
+        let strict = format!("{alone} --use-signed-timestamps {beside} app.tar");
+        verify(&strict).ends(0);
+        verify(&strict.replace("--rfc3161-timestamp b.stamp", "")).ends(12);
+        verify(&format!("{alone} {beside} app.tar").replace("--insecure-ignore-tlog", ""))
+            .ends(12)
+            .says(&["in no transparency log"]);
+        verify(&format!("{alone} --insecure-ignore-tlog app.tar")).ends(12).says(&["--key"]);
+    }
+    verify(&format!("--signature {signature} {beside} app.tar")).ends(0);
+    let timestamp = "--rfc3161-timestamp b.stamp --insecure-ignore-tlog app.tar";
+    verify(&format!("--signature b.sig --certificate b.sig {timestamp}")).ends(12);
+    verify("app.tar").ends(2).says(&["--bundle"]);
+    verify(&format!("--bundle b.json {beside} app.tar")).ends(2).says(&["holds all of it"]);
+    verify("--bundle b.json --signature b.sig app.tar").ends(2).says(&["holds all of it"]);
+    verify("--signature absent app.tar").ends(2).says(&["absent"]);
+
+    // Of an attestation the envelope is what stands there.
+    world.write("note.json", r#"{"noted": true}"#);
+    let noted = "--type https://example.com/note";
+    world
+        .run(&format!("attest-blob {noted} --predicate note.json --bundle a.json app.tar"))
+        .ends(0);
+    let mut bundle: Value = serde_json::from_str(&world.read("a.json")).unwrap();
+    world.write("a.att", bundle["dsseEnvelope"].to_string());
+    let certificate = &self::material(&mut bundle)["certificate"]["rawBytes"];
+    world.write("a.pem", pem("CERTIFICATE", certificate));
+    let line =
+        format!("verify-blob-attestation {by} {noted} --signature a.att --certificate a.pem");
+    world.run(&format!("{line} --insecure-ignore-tlog app.tar")).ends(0);
+    world.run(&format!("{line} --insecure-ignore-tlog other.tar")).ends(12);
+    world.run(&format!("{line} app.tar")).ends(12);
+}
+
+/// Pure Ed25519 signs the file itself, and no entry says so.
+#[test]
+fn every_kind_of_key_signs_without_a_log() {
+    let world = World::new();
+    for kind in ["ED25519", "EC:P-256", "EC:P-384", "RSA:2048"] {
+        let (algorithm, option) = match kind.split_once(':') {
+            Some(("EC", curve)) => ("EC", format!("ec_paramgen_curve:{curve}")),
+            Some((algorithm, bits)) => (algorithm, format!("rsa_keygen_bits:{bits}")),
+            None => (kind, String::new()),
+        };
+        let openssl = |line: &[&str]| {
+            let status = std::process::Command::new("openssl")
+                .args(line)
+                .current_dir(world.path(""))
+                .stderr(std::process::Stdio::null())
+                .status();
+            assert!(status.unwrap().success(), "{line:?}");
+        };
+        let mut generate = vec!["genpkey", "-algorithm", algorithm, "-out", "key.pem"];
+        if !option.is_empty() {
+            generate.extend(["-pkeyopt", &option]);
+        }
+        world.write("app.tar", "the application");
+        world.write("other.tar", "another one");
+        openssl(&generate);
+        openssl(&["pkey", "-in", "key.pem", "-pubout", "-out", "key.pub"]);
+        match kind {
+            "ED25519" => {
+                let line = "pkeyutl -sign -inkey key.pem -rawin -in app.tar -out app.sig";
+                openssl(&line.split(' ').collect::<Vec<_>>());
+            }
+            // As Cosign did before bundles, whatever the curve.
+            _ => openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "app.sig", "app.tar"]),
+        }
+        let line = "verify-blob --signature app.sig --key key.pub --insecure-ignore-tlog";
+        world.run_without_trust(&format!("{line} app.tar")).ends(0);
+        world.run_without_trust(&format!("{line} other.tar")).ends(12);
+    }
+}
