@@ -16,10 +16,12 @@ mod explain;
 mod generate_key_pair;
 mod import_key_pair;
 mod initialize;
+mod load;
 mod login;
 mod policy;
 mod public_key;
 mod registry;
+mod save;
 mod serve;
 mod sign;
 mod sign_blob;
@@ -60,11 +62,13 @@ pub(crate) enum Command {
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
     ImportKeyPair(import_key_pair::ImportKeyPair),
     Initialize(initialize::Initialize),
+    Load(load::Load),
     Login(login::Login),
     Man(completion::Man),
     Policy(policy::PolicyCommand),
     PublicKey(public_key::PublicKeyCommand),
     Registry(registry::RegistryCommand),
+    Save(save::Save),
     Serve(serve::Serve),
     Sign(sign::Sign),
     SignBlob(sign_blob::SignBlob),
@@ -100,11 +104,13 @@ impl Command {
             Self::GenerateKeyPair(command) => command.run(),
             Self::ImportKeyPair(command) => command.run(),
             Self::Initialize(command) => command.run(global),
+            Self::Load(command) => command.run(global),
             Self::Login(command) => command.run(global),
             Self::Man(command) => command.run(spelled()),
             Self::Policy(command) => command.run(global),
             Self::PublicKey(command) => command.run(),
             Self::Registry(command) => command.run(global),
+            Self::Save(command) => command.run(global),
             Self::Serve(command) => command.run(),
             Self::Sign(command) => command.run(global),
             Self::SignBlob(command) => command.run(global),

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use client::layout::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Files shorter than this are read before anybody could see a bar, in bytes.
@@ -24,6 +25,33 @@ pub(crate) fn bytes(verb: &'static str, size: u64) -> ProgressBar {
     bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
     bar.set_message(verb);
     bar
+}
+
+/// A bar over the bytes of a transfer, of which it is told on the way how many there are. Shown only
+/// where it takes a while.
+pub(crate) struct Transfer(ProgressBar);
+
+impl Transfer {
+    pub(crate) fn new(verb: &'static str) -> Self {
+        Self(bytes(verb, 0))
+    }
+
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Progress for Transfer {
+    fn expect(&self, bytes: u64) {
+        self.0.inc_length(bytes);
+        if self.0.length().is_some_and(|length| length >= SOON_DONE) {
+            self.0.set_draw_target(target());
+        }
+    }
+
+    fn moved(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
 }
 
 fn target() -> ProgressDrawTarget {

@@ -12,6 +12,7 @@ mod files;
 mod initialize;
 mod keys;
 mod kubernetes;
+mod layouts;
 mod login;
 mod platforms;
 mod policies;
