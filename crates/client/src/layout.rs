@@ -41,6 +41,10 @@ const ATTESTATIONS: &str = "dev.cosignproject.cosign/atts";
 /// What others call what the index lists.
 const REFERENCE: &str = "org.opencontainers.image.ref.name";
 
+/// Types of the configurations of images.
+const IMAGE_CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+
 /// An OCI layout.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -197,7 +201,7 @@ impl Layout {
                 let is_image = |descriptor: &&Descriptor| {
                     annotation(descriptor, KIND).is_none()
                         && named_tag(descriptor).is_none()
-                        && descriptor.artifact_type.is_none()
+                        && !is_artifact(descriptor)
                 };
                 if marked.is_empty() {
                     self.listed.iter().filter(is_image).collect()
@@ -252,6 +256,13 @@ impl Layout {
         plain_folder(&self.root.join("blobs"))?;
         plain_folder(&self.folder(algorithm))
     }
+}
+
+/// Whether something is listed as what is no image. go-containerregistry writes the type of an image's
+/// configuration there, for images too.
+fn is_artifact(descriptor: &Descriptor) -> bool {
+    let kind = descriptor.artifact_type.as_deref();
+    kind.is_some_and(|kind| !IMAGE_CONFIGS.contains(&kind))
 }
 
 fn annotation<'d>(descriptor: &'d Descriptor, name: &str) -> Option<&'d str> {

@@ -154,6 +154,28 @@ fn what_others_copied_is_found_by_its_name() {
     assert!(matches!(absent.problem(), LayoutProblem::NotOneImage { found: 0 }), "{absent}");
 }
 
+/// As oras lists what refers to an image beside it, and go-containerregistry the image itself.
+#[test]
+fn artifacts_beside_the_only_image_do_not_make_it_two() {
+    let mut folder = Folder::new();
+    folder.listed.clear();
+    let bundle = folder.bundle();
+    for (bytes, kind) in
+        [(manifest("image").0, "application/vnd.oci.image.config.v1+json"), (bundle, BUNDLE)]
+    {
+        folder.list(&bytes, json!({}));
+        folder.listed.last_mut().unwrap()["artifactType"] = kind.into();
+    }
+    // Written with what was changed last.
+    folder.listed.push(json!({"mediaType": OCI_MANIFEST, "size": 1, "artifactType": "a/b",
+        "digest": Digest::sha256(b"absent").to_string()}));
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": folder.listed});
+    fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
+    let layout = Layout::open(folder.path()).unwrap();
+    assert_eq!(layout.image(None).unwrap().digest, folder.image);
+    assert_eq!(layout.find_evidence(&folder.image).pieces.len(), 1);
+}
+
 #[test]
 fn of_several_images_one_must_be_named() {
     let mut folder = Folder::new();

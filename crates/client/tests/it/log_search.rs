@@ -116,7 +116,8 @@ async fn entries_are_found_by_what_they_record() {
     assert_eq!(format!("{found:?}"), format!("{:?}", story.evidence.entries));
     assert!(find(&json!([])).await.unwrap().is_empty());
     let other = Story::of(&Scene::v1().with(|scene| scene.artifact = b"another".to_vec()));
-    for bad in [json!([story.v1_answer(), other.v1_answer()]), json!({}), json!([{}]), json!([[]])] {
+    for bad in [json!([story.v1_answer(), other.v1_answer()]), json!({}), json!([{}]), json!([[]])]
+    {
         let AppendError::Fetch(error) = find(&bad).await.unwrap_err() else { panic!("{bad}") };
         assert_kind!(error, FetchErrorKind::Malformed { .. });
     }

@@ -144,14 +144,16 @@ async fn the_index_lists_everything_under_the_names_that_others_know() {
     ] {
         assert!(annotations.contains(&wanted), "{wanted} is not in {index:#}");
     }
-    let types: BTreeSet<_> =
-        listed.iter().filter_map(|one| one["artifactType"].as_str()).collect();
+    let types: BTreeSet<_> = listed.iter().filter_map(|one| one["artifactType"].as_str()).collect();
     let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
     assert!(types.contains(bundle) && types.contains("application/spdx+json"), "{index:#}");
     for one in listed {
         let digest: Digest = one["digest"].as_str().unwrap().parse().unwrap();
         let bytes = fs::read(blob(folder.path(), &digest)).unwrap();
-        assert_eq!((Digest::sha256(&bytes), one["size"].as_u64()), (digest, Some(bytes.len() as u64)));
+        assert_eq!(
+            (Digest::sha256(&bytes), one["size"].as_u64()),
+            (digest, Some(bytes.len() as u64))
+        );
     }
     let marker = fs::read(folder.path().join("oci-layout")).unwrap();
     assert_eq!(marker, br#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -268,7 +270,9 @@ async fn large_blobs_go_in_pieces_both_ways() {
     let (_third, place) = destination(Referrers::On).await;
     let error = load(folder.path(), &place).await.unwrap_err();
     let TransferError::Registry(error) = error else { panic!("{error:?}") };
-    assert!(matches!(error.kind(), FetchErrorKind::DigestMismatch { wanted, .. } if *wanted == layer));
+    assert!(
+        matches!(error.kind(), FetchErrorKind::DigestMismatch { wanted, .. } if *wanted == layer)
+    );
     assert!(anonymous().fetch_blob(&place, &layer, 16 << 20, ample()).await.is_err());
     assert!(anonymous().resolve(&place, ample()).await.is_err());
 }
@@ -288,7 +292,11 @@ async fn what_is_not_what_its_name_says_is_neither_saved_nor_loaded() {
     let TransferError::Registry(error) = error else { panic!("{error:?}") };
     assert!(matches!(error.kind(), FetchErrorKind::DigestMismatch { .. }), "{error}");
     assert!(!blob(folder.path(), &layer).exists());
-    assert_eq!(index(folder.path())["manifests"], json!([]), "nothing is listed before all is there");
+    assert_eq!(
+        index(folder.path())["manifests"],
+        json!([]),
+        "nothing is listed before all is there"
+    );
     shelf.registry.plant_blob("acme/app", layer, honest.clone()).unwrap();
     save(&shelf.image, folder.path()).await.unwrap();
 
@@ -374,10 +382,8 @@ async fn folders_with_other_things_in_them_are_left_alone() {
 #[tokio::test]
 async fn nothing_beside_the_image_passes_for_it() {
     let shelf = full(Referrers::On).await;
-    let annotations = [
-        ("kind", "dev.cosignproject.cosign/image"),
-        ("org.opencontainers.image.ref.name", "v1"),
-    ];
+    let annotations =
+        [("kind", "dev.cosignproject.cosign/image"), ("org.opencontainers.image.ref.name", "v1")];
     let annotations = annotations.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let evil = NewReferrer {
         media_type: "application/evil".to_owned(),
