@@ -174,11 +174,7 @@ impl Evidence {
                 (SIMPLE_SIGNING_MEDIA_TYPE, signature, payload.clone(), None)
             }
             Content::Envelope(envelope) => {
-                let written = || {
-                    serde_json::to_vec(&wire::DsseEnvelope::of(envelope))
-                        .expect("an envelope has only text, so it always serialises")
-                };
-                let bytes = envelope.document.clone().unwrap_or_else(written);
+                let bytes = envelope_document(envelope);
                 let statement = crate::Statement::parse(&envelope.payload).ok();
                 let predicate_type = statement.map(|statement| statement.predicate_type);
                 (ENVELOPE_MEDIA_TYPE, String::new(), bytes, predicate_type)
@@ -214,6 +210,16 @@ impl Evidence {
         }
         Ok(evidence)
     }
+}
+
+/// An envelope as a document of its own: as it was stored, else as we write it. Log v1 is shown the
+/// same bytes that an attestation layer holds, because Cosign compares their hashes.
+#[must_use]
+pub fn envelope_document(envelope: &crate::Envelope) -> Vec<u8> {
+    envelope.document.clone().unwrap_or_else(|| {
+        serde_json::to_vec(&wire::DsseEnvelope::of(envelope))
+            .expect("an envelope has only text, so it always serialises")
+    })
 }
 
 /// An envelope that is a document of its own.
