@@ -58,7 +58,8 @@ impl PredicateArguments {
                 None => {
                     let content = machine::read(path, "predicate", PREDICATE_SIZE_MAX)?;
                     let made = self.predicate_type.statement(
-                        StatementVersion::V0_1,
+                        // Python's client reads no older one; Cosign, which writes v0.1, reads both.
+                        StatementVersion::V1,
                         name,
                         about,
                         &content,
