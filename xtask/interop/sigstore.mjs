@@ -1,9 +1,10 @@
 // The JavaScript Sigstore libraries as a command, for `xtask interop`: sign or verify one bundle
-// with an instance that a client trust configuration describes. Used as they are; nothing of the
-// protocol is written here.
+// with an instance that a client trust configuration describes, or attach one to an image. Used as
+// they are; nothing of the protocol is written here.
 //
 //   node sigstore.mjs sign   --trust-config F --log 1|2 --token T --bundle OUT [--payload-type T] FILE
 //   node sigstore.mjs verify --trust-config F --identity I --issuer U --bundle B FILE
+//   node sigstore.mjs attach --bundle B [--user U --password P] NAME@DIGEST
 //
 // With `--payload-type`, FILE is signed as the payload of a DSSE envelope. Verifying a bundle with
 // an envelope prints the payload, which the caller compares.
@@ -12,6 +13,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { bundleFromJSON, bundleToJSON } from '@sigstore/bundle';
+import { attachArtifactToImage } from '@sigstore/oci';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
 import { bundleBuilderFromSigningConfig } from '@sigstore/sign';
 import { Verifier, toSignedEntity, toTrustMaterial } from '@sigstore/verify';
@@ -54,22 +56,43 @@ function verify(options, file) {
   }
 }
 
+// With the annotations that CI jobs on GitHub give their attestations.
+async function attach({ bundle: path, user, password }, image) {
+  const [imageName, imageDigest] = image.split('@');
+  const bundle = json(path);
+  const statement = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64'));
+  await attachArtifactToImage({
+    imageName,
+    imageDigest,
+    credentials: user && { username: user, password },
+    artifact: readFileSync(path),
+    mediaType: bundle.mediaType,
+    annotations: {
+      'dev.sigstore.bundle.content': 'dsse-envelope',
+      'dev.sigstore.bundle.predicateType': statement.predicateType,
+    },
+  });
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(
-    ['trust-config', 'log', 'token', 'bundle', 'payload-type', 'identity', 'issuer'].map(
-      (name) => [name, { type: 'string' }]
-    )
+    [
+      ...['trust-config', 'log', 'token', 'bundle', 'payload-type', 'identity', 'issuer'],
+      ...['user', 'password'],
+    ].map((name) => [name, { type: 'string' }])
   ),
 });
-const [command, file] = positionals;
+const [command, subject] = positionals;
 try {
   if (command === 'sign') {
-    await sign(values, file);
+    await sign(values, subject);
   } else if (command === 'verify') {
-    verify(values, file);
+    verify(values, subject);
+  } else if (command === 'attach') {
+    await attach(values, subject);
   } else {
-    throw new Error('sign or verify?');
+    throw new Error('sign, verify or attach?');
   }
 } catch (error) {
   for (let cause = error; cause; cause = cause.cause) {

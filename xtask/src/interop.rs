@@ -9,12 +9,16 @@ mod bench;
 mod check;
 mod clients;
 mod cosign;
+mod exit;
 mod failure;
 mod group;
 mod openssl;
 mod pairs;
+mod place;
 mod process;
 mod registry;
+mod shelf;
+mod trial;
 mod tuf;
 
 use std::path::Path;

@@ -9,7 +9,7 @@ use xtask::load::{CONNECTIONS_MAX, Load, SECONDS_MAX, TABLE_HEAD};
 
 const USAGE: &str = "\
 usage: cargo run -p xtask -- tidy
-       cargo run -p xtask -- interop [all|python|javascript|registry|openssl]
+       cargo run -p xtask -- interop [all|python|javascript|registry|referrers|openssl|tuf|cosign]
        cargo run --release -p xtask -- load [SECONDS [CONNECTIONS]]
 
   tidy     the house's invariants

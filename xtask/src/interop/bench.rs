@@ -286,6 +286,11 @@ impl Bench {
         command
     }
 
+    /// The registry with the referrers API.
+    pub(super) fn referrers_registry(&self) -> Command {
+        Command::new(self.tools.join("bin/ferro-oci-server"))
+    }
+
     /// What a group of checks would need and is not installed.
     pub(super) fn absent(&self, group: Group) -> Option<String> {
         let install = "run xtask/interop/install";
@@ -295,25 +300,29 @@ impl Bench {
                 .find(|program| !on_path(program))
                 .map(|program| format!("{program} is not on PATH"))
         };
-        let python = !self.tools.join("bin/sigstore").exists();
-        let javascript = !self.tools.join("bin/node").exists()
-            || !self.scripts.join("node_modules/@sigstore/verify").exists();
+        let python = self.tools.join("bin/sigstore").exists();
+        let javascript = self.tools.join("bin/node").exists()
+            && self.scripts.join("node_modules/@sigstore/verify").exists()
+            && self.scripts.join("node_modules/@sigstore/oci").exists();
+        let referrers = self.tools.join("bin/ferro-oci-server").exists();
+        let needed = |needed: &[(bool, &str)]| {
+            let (_, name) = needed.iter().find(|(installed, _)| !installed)?;
+            Some(format!("{name} is not installed: {install}"))
+        };
+        let (python, javascript) = ((python, "sigstore"), (javascript, "@sigstore/verify"));
+        let referrers = (referrers, "ferro-oci-server");
         match group {
-            Group::Python | Group::Tuf if python => {
-                Some(format!("sigstore is not installed: {install}"))
-            }
-            Group::JavaScript if javascript || python => {
-                Some(format!("@sigstore/verify is not installed: {install}"))
-            }
-            Group::Registry if python || javascript => {
-                Some(format!("the clients that read what is attached are absent: {install}"))
-            }
-            Group::Registry => {
+            Group::Python | Group::Tuf => needed(&[python]),
+            Group::JavaScript => needed(&[javascript, python]),
+            Group::Registry => needed(&[python, javascript]).or_else(|| {
                 missing(&["docker-registry", "htpasswd", "umoci", "buildah", "skopeo"])
-            }
+            }),
+            Group::Referrers => needed(&[python, javascript, referrers])
+                .or_else(|| missing(&["umoci", "buildah", "skopeo"])),
             Group::OpenSsl => missing(&["openssl"]),
-            Group::Cosign => missing(&["cosign"]),
-            Group::Python | Group::Tuf | Group::JavaScript => None,
+            Group::Cosign => missing(&["cosign"])
+                .or_else(|| needed(&[python, referrers]))
+                .or_else(|| missing(&["docker-registry", "htpasswd", "umoci", "skopeo"])),
         }
     }
 

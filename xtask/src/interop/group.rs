@@ -9,6 +9,8 @@ pub enum Group {
     JavaScript,
     /// Debian's registry, and the tools that make and push images.
     Registry,
+    /// A registry with the referrers API.
+    Referrers,
     /// OpenSSL as a judge of timestamps and certificates.
     OpenSsl,
     /// python-tuf, with the repositories that it makes.
@@ -18,6 +20,17 @@ pub enum Group {
 }
 
 impl Group {
+    /// Every group, in the order in which their checks run.
+    pub const ALL: [Self; 7] = [
+        Self::Python,
+        Self::JavaScript,
+        Self::Registry,
+        Self::Referrers,
+        Self::OpenSsl,
+        Self::Tuf,
+        Self::Cosign,
+    ];
+
     /// The name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -25,6 +38,7 @@ impl Group {
             Self::Python => "python",
             Self::JavaScript => "javascript",
             Self::Registry => "registry",
+            Self::Referrers => "referrers",
             Self::OpenSsl => "openssl",
             Self::Tuf => "tuf",
             Self::Cosign => "cosign",
@@ -41,8 +55,6 @@ impl Group {
     /// The group of this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Python, Self::JavaScript, Self::Registry, Self::OpenSsl, Self::Tuf, Self::Cosign]
-            .into_iter()
-            .find(|group| group.name() == name)
+        Self::ALL.into_iter().find(|group| group.name() == name)
     }
 }

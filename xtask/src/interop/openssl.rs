@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::bench::{Bench, Log, post};
 use super::check::Check;
-use super::clients::{Client, Kind, bundle_of, expect_success};
+use super::clients::{Client, Kind, bundle_of};
+use super::exit::expect_success;
 use super::failure::Failure;
 use super::group::Group;
 
@@ -41,7 +42,7 @@ fn timestamp(bench: &Bench, query: &[&str]) -> Result<(), Failure> {
     let (question, answer) = (bench.path("question.tsq"), bench.path("answer.tsr"));
     let mut ask = Command::new("openssl");
     ask.args(["ts", "-query", "-data"]).arg(&data).args(query).arg("-out").arg(&question);
-    bench.run(&mut ask).map_err(Failure::from).and_then(expect_success)?;
+    expect_success(bench.run(&mut ask)?)?;
 
     let url = text(&bench.trust()["signingConfig"]["tsaUrls"][0]["url"])?;
     let (address, path) = split_url(url)?;
@@ -80,7 +81,8 @@ fn timestamp_of_bundle(bench: &Bench) -> Result<(), Failure> {
     let mut judge = Command::new("openssl");
     judge.args(["ts", "-verify", "-in"]).arg(&answer).arg("-data").arg(&data);
     judge.arg("-CAfile").arg(&root).arg("-untrusted").arg(&chain);
-    bench.run(&mut judge).map_err(Failure::from).and_then(expect_success)
+    expect_success(bench.run(&mut judge)?)?;
+    Ok(())
 }
 
 /// A signer's certificate chains, strictly, at a time within its life and not after.

@@ -147,8 +147,7 @@ fn shown(command: &Command) -> String {
     for argument in command.get_args().map(OsStr::to_string_lossy) {
         let hide = std::mem::replace(
             &mut secret,
-            ["--token", "--identity-token", "--dest-creds", "--src-creds", "--creds", "-Bbn"]
-                .contains(&&*argument),
+            ["--token", "--identity-token", "--password", "-Bbn"].contains(&&*argument),
         );
         words.push(if hide { "…".to_owned() } else { argument.into_owned() });
     }

@@ -1,0 +1,80 @@
+//! What lies beside an image: listed, carried along, and taken away.
+
+use serde_json::Value;
+
+use crate::interop::bench::Log;
+use crate::interop::exit::{UNSIGNED, expect_success};
+use crate::interop::failure::Failure;
+use crate::interop::shelf::{Said, Shelf};
+
+/// What lies beside an image that was signed and attested in both formats without a key of its own:
+/// its kind, and where.
+const EVERYTHING: [&str; 4] = ["attestation tag", "referrers", "referrers", "signature tag"];
+
+/// `tree`, `copy` and `clean`: the copy has all that the image has, and loses it alone.
+pub(super) fn round(shelf: &Shelf<'_>) -> Result<(), Failure> {
+    let image = shelf.image("amd64");
+    expect_beside(shelf, &image, &[])?;
+    for said in [Said::Signature, Said::Attestation] {
+        shelf.say(said, Log::V1, "both", "amd64")?;
+    }
+    expect_beside(shelf, &image, &EVERYTHING)?;
+
+    let copy = format!("{}/elsewhere/copy:amd64", shelf.standing.host());
+    let mut command = shelf.ours();
+    expect_success(shelf.run(command.args(["copy", &image, &copy]))?)?;
+    expect_beside(shelf, &copy, &EVERYTHING)?;
+    for said in [Said::Signature, Said::Attestation] {
+        shelf.expect_verified(said, &copy)?;
+    }
+
+    let mut command = shelf.ours();
+    expect_success(shelf.run(command.args(["clean", "--force", &copy]))?)?;
+    expect_beside(shelf, &copy, &[])?;
+    for said in [Said::Signature, Said::Attestation] {
+        shelf.expect(said, &copy, UNSIGNED)?;
+        shelf.expect(said, &image, 0)?;
+    }
+    Ok(())
+}
+
+/// `tree` lists these places, and has seen all of it.
+fn expect_beside(shelf: &Shelf<'_>, image: &str, wanted: &[&str]) -> Result<(), Failure> {
+    let mut command = shelf.ours();
+    let listed = expect_success(shelf.run(command.args(["tree", "--output", "json", image]))?)?;
+    let tree: Value = serde_json::from_str(&listed.stdout)?;
+    let attachments = tree["attachments"].as_array().into_iter().flatten();
+    let mut found: Vec<&str> = attachments.filter_map(|one| one["place"].as_str()).collect();
+    found.sort_unstable();
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Failure::new(format!("beside {image} wanted {wanted:?}, found {found:?}\n{tree:#}")))
+}
+
+/// `registry check`: all that signing needs works, and it says how referrers are kept. Nothing is
+/// left behind.
+pub(super) fn check(shelf: &Shelf<'_>) -> Result<(), Failure> {
+    let before = shelf.tags()?;
+    let repository = shelf.image("amd64");
+    let repository = repository.trim_end_matches(":amd64");
+    let mut command = shelf.ours();
+    command.args(["registry", "check", "--output", "json", repository]);
+    let report: Value = serde_json::from_str(&expect_success(shelf.run(&mut command)?)?.stdout)?;
+    let checks = report["checks"].as_array().into_iter().flatten();
+    let referrers = checks
+        .filter(|check| check["check"] == "referrers")
+        .find_map(|check| check["finding"].as_str());
+    let wanted = match shelf.place.has_referrers_api() {
+        true => "the referrers API lists it",
+        false => "no referrers API",
+    };
+    if !referrers.is_some_and(|finding| finding.contains(wanted)) {
+        return Err(Failure::new(format!("wanted `{wanted}` of the referrers, found\n{report:#}")));
+    }
+    let after = shelf.tags()?;
+    if after != before {
+        return Err(Failure::new(format!("it left tags behind: {before:?} became {after:?}")));
+    }
+    Ok(())
+}
