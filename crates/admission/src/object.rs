@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::images::{Place, UnreadableObject, Workload, places};
-use crate::json::{is_map, is_text, read, type_name};
+use crate::json::{fields, is_map, is_text, read, type_name};
 
 /// Most labels read of one object. Kubernetes has no bound; nobody selects by that many.
 pub const LABELS_MAX: usize = 1024;
@@ -37,18 +37,13 @@ impl Content {
 }
 
 fn labels(metadata: Option<&RawValue>) -> Result<BTreeMap<String, String>, UnreadableObject> {
-    #[derive(Deserialize)]
-    struct Metadata<'a> {
-        #[serde(borrow)]
-        labels: Option<&'a RawValue>,
-    }
     const LABELS: &str = "/metadata/labels";
     let Some(metadata) = metadata else { return Ok(BTreeMap::new()) };
     if !is_map(metadata) {
         return Err(wrong_type("/metadata", "a map", metadata));
     }
     let twice = |_| UnreadableObject::Twice { pointer: LABELS.to_owned() };
-    let Metadata { labels } = read(metadata).map_err(twice)?;
+    let [labels] = fields(metadata, ["labels"]).map_err(twice)?;
     let Some(labels) = labels else { return Ok(BTreeMap::new()) };
     if !is_map(labels) {
         return Err(wrong_type(LABELS, "a map", labels));

@@ -4,11 +4,10 @@
 //! or there twice refuses the review. Fields not read may be anything, because Kubernetes adds some.
 //! Nothing is built of what is not read: whoever may create a Pod chooses most of what is in here.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::images::Workload;
-use crate::json::{is_map, is_text, read, type_name};
+use crate::json::{fields, is_map, is_text, read, type_name};
 use crate::kind::Kind;
 use crate::object::Content;
 
@@ -21,6 +20,10 @@ pub const REVIEW_SIZE_MAX: usize = 7 << 20;
 const TEXT_SIZE_MAX: usize = 1024;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// The fields of a request that are read.
+const REQUEST_FIELDS: [&str; 8] =
+    ["uid", "operation", "kind", "subResource", "namespace", "name", "object", "oldObject"];
 
 /// A request to judge.
 #[derive(Clone, Debug)]
@@ -129,61 +132,6 @@ pub enum ReviewProblem {
     },
 }
 
-/// The fields that are read, as they stand in the text.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReviewJson<'a> {
-    #[serde(borrow)]
-    api_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    request: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestJson<'a> {
-    #[serde(borrow)]
-    uid: Option<&'a RawValue>,
-    #[serde(borrow)]
-    operation: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    sub_resource: Option<&'a RawValue>,
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old_object: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct KindJson<'a> {
-    #[serde(borrow)]
-    group: Option<&'a RawValue>,
-    #[serde(borrow)]
-    version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-}
-
-/// What every object begins with.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ObjectJson<'a> {
-    #[serde(borrow)]
-    api_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-}
-
 impl Review {
     /// Parses a review.
     ///
@@ -197,19 +145,22 @@ impl Review {
         let review: &RawValue = evidence::json::read(body).map_err(|error| {
             unread(ReviewProblem::NotJson { line: error.line(), column: error.column() })
         })?;
-        let review: ReviewJson<'_> = map(review, "the review").map_err(unread)?;
-        let request = review.request.ok_or(ReviewProblem::Missing { field: "request" });
-        let request: RequestJson<'_> =
-            request.and_then(|request| map(request, "request")).map_err(unread)?;
-        let uid = required(request.uid, "request.uid").map_err(unread)?;
+        let names = ["apiVersion", "kind", "request"];
+        let [api_version, kind, request] = map(review, "the review", names).map_err(unread)?;
+        let request = request.ok_or(ReviewProblem::Missing { field: "request" }).map_err(unread)?;
+        let [uid, rest @ ..] = map(request, "request", REQUEST_FIELDS).map_err(unread)?;
+        let uid = required(uid, "request.uid").map_err(unread)?;
         let known = |problem| BadReview { uid: Some(uid.clone()), problem };
-        review.check_head().map_err(known)?;
-        Self::from_request(uid.clone(), &request).map_err(known)
+        check_word(api_version, "apiVersion", API_VERSION).map_err(known)?;
+        check_word(kind, "kind", "AdmissionReview").map_err(known)?;
+        Self::from_request(uid.clone(), rest).map_err(known)
     }
 
-    fn from_request(uid: String, request: &RequestJson<'_>) -> Result<Self, ReviewProblem> {
+    /// What is asked, from all of [`REQUEST_FIELDS`] but the first.
+    fn from_request(uid: String, rest: [Option<&RawValue>; 7]) -> Result<Self, ReviewProblem> {
+        let [operation, of_kind, subresource, namespace, name, object, old_object] = rest;
         let field = "request.operation";
-        let operation = match required(request.operation, field)?.as_str() {
+        let operation = match required(operation, field)?.as_str() {
             "CREATE" => Operation::Create,
             "UPDATE" => Operation::Update,
             "DELETE" => Operation::Delete,
@@ -220,24 +171,24 @@ impl Review {
             }
         };
         let field = "request.kind";
-        let of_kind = request.kind.ok_or(ReviewProblem::Missing { field })?;
-        let of_kind: KindJson<'_> = map(of_kind, field)?;
+        let of_kind = of_kind.ok_or(ReviewProblem::Missing { field })?;
+        let [group, version, kind] = map(of_kind, field, ["group", "version", "kind"])?;
         let kind = Kind {
-            group: optional(of_kind.group, "request.kind.group")?,
-            version: required(of_kind.version, "request.kind.version")?,
-            kind: required(of_kind.kind, "request.kind.kind")?,
+            group: optional(group, "request.kind.group")?,
+            version: required(version, "request.kind.version")?,
+            kind: required(kind, "request.kind.kind")?,
         };
-        let subresource = optional(request.sub_resource, "request.subResource")?;
+        let subresource = optional(subresource, "request.subResource")?;
         let subresource = Some(subresource).filter(|it| !it.is_empty());
-        let namespace = optional(request.namespace, "request.namespace")?;
-        let name = optional(request.name, "request.name")?;
+        let namespace = optional(namespace, "request.namespace")?;
+        let name = optional(name, "request.name")?;
         let stores = matches!(operation, Operation::Create | Operation::Update);
-        let object = match request.object {
+        let object = match object {
             None if stores => return Err(ReviewProblem::Missing { field: "request.object" }),
             None => None,
             Some(object) => Some(read_object(&kind, object)?),
         };
-        let old_object = match request.old_object {
+        let old_object = match old_object {
             None => None,
             Some(old) if !is_map(old) => return Err(wrong_type("request.oldObject", "a map", old)),
             // One of another kind, or that is ambiguous, vouches for nothing.
@@ -247,24 +198,24 @@ impl Review {
     }
 }
 
-impl ReviewJson<'_> {
-    fn check_head(&self) -> Result<(), ReviewProblem> {
-        for (name, value, wanted) in
-            [("apiVersion", self.api_version, API_VERSION), ("kind", self.kind, "AdmissionReview")]
-        {
-            let found = required(value, name)?;
-            if found != wanted {
-                return Err(ReviewProblem::Unknown { field: name, wanted, found: cut(&found) });
-            }
-        }
-        Ok(())
+/// A word that has to be this one.
+fn check_word(
+    value: Option<&RawValue>,
+    field: &'static str,
+    wanted: &'static str,
+) -> Result<(), ReviewProblem> {
+    let found = required(value, field)?;
+    if found == wanted {
+        return Ok(());
     }
+    Err(ReviewProblem::Unknown { field, wanted, found: cut(&found) })
 }
 
 /// Reads an object of that kind. The API server takes the kind from the object, so they agree; were
 /// it otherwise, we would look for images in the wrong places.
 fn read_object(wanted: &Kind, object: &RawValue) -> Result<Content, ReviewProblem> {
-    let ObjectJson { api_version, kind, metadata } = map(object, "request.object")?;
+    let names = ["apiVersion", "kind", "metadata"];
+    let [api_version, kind, metadata] = map(object, "request.object", names)?;
     let field = "request.object.kind";
     if required(kind, field)? != wanted.kind {
         return Err(ReviewProblem::Contradiction { field });
@@ -276,16 +227,16 @@ fn read_object(wanted: &Kind, object: &RawValue) -> Result<Content, ReviewProble
     Ok(Content::read(Workload::of(wanted), object, metadata))
 }
 
-/// The fields of a map that are read.
-fn map<'a, T: Deserialize<'a>>(
+/// The fields of a map that are read, as they stand in the text.
+fn map<'a, const N: usize>(
     value: &'a RawValue,
     field: &'static str,
-) -> Result<T, ReviewProblem> {
+    names: [&str; N],
+) -> Result<[Option<&'a RawValue>; N], ReviewProblem> {
     if !is_map(value) {
         return Err(wrong_type(field, "a map", value));
     }
-    // It is JSON, and its fields are taken as they stand: only their number can be wrong.
-    read(value).map_err(|_| ReviewProblem::Twice { field })
+    fields(value, names).map_err(|_| ReviewProblem::Twice { field })
 }
 
 /// Text; empty if absent or null.
