@@ -11,6 +11,7 @@ mod files;
 mod load;
 mod save;
 mod transfer;
+mod within;
 mod writer;
 
 use std::io;

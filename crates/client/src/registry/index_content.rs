@@ -12,8 +12,7 @@ use futures::StreamExt;
 
 use super::Registry;
 use super::manifest::{
-    DOCKER_MANIFEST, Descriptor, ImageIndex, Manifest, ManifestContent, OCI_MANIFEST, Platform,
-    is_index_type,
+    DOCKER_MANIFEST, Descriptor, Manifest, ManifestContent, OCI_MANIFEST, Platform, is_index_type,
 };
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
@@ -40,12 +39,12 @@ const ATTESTATION_MANIFEST: &str = "attestation-manifest";
 const NO_PLATFORM: &str = "unknown";
 
 /// What an index names.
-#[derive(Debug, Default)]
-pub struct IndexContent {
+#[derive(Debug)]
+pub struct IndexContent<E> {
     /// Each manifest once, in the order in which the indexes name them, one level after the other.
     pub named: Vec<Named>,
     /// Why that may not be all.
-    pub obstacles: Vec<FetchError>,
+    pub obstacles: Vec<E>,
 }
 
 /// A manifest that an index names.
@@ -100,80 +99,114 @@ impl Registry {
     pub async fn index_content(
         &self,
         image: &ImageRef,
-        digest: &Digest,
-        index: &ImageIndex,
+        index: &Manifest,
         deadline: Deadline,
-    ) -> IndexContent {
-        let mut walk = Walk { registry: self, image, content: IndexContent::default() };
-        let mut places = BTreeMap::new();
-        let mut opened = HashSet::from([*digest]);
-        let mut inner = walk.add(digest, index, &mut places);
-        for _ in 1..DEPTH_MAX {
-            inner.retain(|digest| opened.insert(*digest));
-            let indexes: Vec<_> = futures::stream::iter(&inner)
-                .map(|digest| async move {
-                    let size_max = INNER_INDEX_SIZE_MAX;
-                    (*digest, self.fetch_manifest_up_to(image, digest, size_max, deadline).await)
+    ) -> IndexContent<FetchError> {
+        let failed = |(at, problem)| FetchError::new(self.attempt(image, &at), kind_of(problem));
+        let mut walk = Walk::default();
+        let mut obstacles: Vec<_> = walk.open(index).err().map(failed).into_iter().collect();
+        loop {
+            let indexes = walk.next_indexes().unwrap_or_else(|problem| {
+                obstacles.push(failed(problem));
+                Vec::new()
+            });
+            if indexes.is_empty() {
+                return IndexContent { named: walk.named, obstacles };
+            }
+            let opened: Vec<_> = futures::stream::iter(indexes)
+                .map(async |digest| {
+                    self.fetch_manifest_up_to(image, &digest, INNER_INDEX_SIZE_MAX, deadline).await
                 })
                 .buffered(CONCURRENT)
                 .collect()
                 .await;
-            inner.clear();
-            for (digest, manifest) in indexes {
-                match manifest {
-                    Ok(Manifest { content: ManifestContent::Index(index), .. }) => {
-                        inner.extend(walk.add(&digest, &index, &mut places));
-                    }
-                    Ok(Manifest { media_type, .. }) => {
-                        let wanted = "an index, as the index says that names it";
-                        walk.stumble(
-                            &digest,
-                            FetchErrorKind::Malformed { wanted, found: media_type },
-                        );
-                    }
-                    Err(error) => walk.content.obstacles.push(error),
-                }
+            for manifest in opened {
+                let opened = manifest.and_then(|manifest| walk.open(&manifest).map_err(failed));
+                obstacles.extend(opened.err());
             }
         }
-        if inner.iter().any(|digest| !opened.contains(digest)) {
-            let what = "levels of indexes";
-            walk.stumble(digest, FetchErrorKind::TooMany { what, max: DEPTH_MAX });
-        }
-        walk.content
     }
 }
 
-/// A walk through an index.
-struct Walk<'w> {
-    registry: &'w Registry,
-    image: &'w ImageRef,
-    content: IndexContent,
+fn kind_of(problem: Problem) -> FetchErrorKind {
+    match problem {
+        Problem::TooMany { what, max } => FetchErrorKind::TooMany { what, max },
+        Problem::NoIndex { wanted, found } => FetchErrorKind::Malformed { wanted, found },
+    }
 }
 
-impl Walk<'_> {
-    /// Takes note of what an index names. The indexes among it.
-    fn add(
-        &mut self,
-        parent: &Digest,
-        index: &ImageIndex,
-        places: &mut BTreeMap<Digest, usize>,
-    ) -> Vec<Digest> {
-        let mut inner = Vec::new();
+/// A walk through an index, level by level, wherever the manifests come from.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) named: Vec<Named>,
+    places: BTreeMap<Digest, usize>,
+    opened: HashSet<Digest>,
+    /// The indexes of the next level.
+    inner: Vec<Digest>,
+    depth: usize,
+}
+
+/// Why something in an index is not seen.
+pub(crate) enum Problem {
+    /// There is more than is looked at.
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The most looked at.
+        max: usize,
+    },
+    /// It is not the index that it was said to be.
+    NoIndex {
+        /// What it should be.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+}
+
+impl Walk {
+    /// The indexes to open next, each of them once; none if all was seen.
+    pub(crate) fn next_indexes(&mut self) -> Result<Vec<Digest>, (Digest, Problem)> {
+        let mut inner = std::mem::take(&mut self.inner);
+        inner.retain(|digest| self.opened.insert(*digest));
+        match inner.first() {
+            Some(first) if self.depth == DEPTH_MAX => {
+                let what = "levels of indexes";
+                Err((*first, Problem::TooMany { what, max: DEPTH_MAX }))
+            }
+            Some(_) => {
+                self.depth += 1;
+                Ok(inner)
+            }
+            None => Ok(inner),
+        }
+    }
+
+    /// Takes note of what an index names.
+    pub(crate) fn open(&mut self, manifest: &Manifest) -> Result<(), (Digest, Problem)> {
+        let Manifest { digest, media_type, content, .. } = manifest;
+        let ManifestContent::Index(index) = content else {
+            let (wanted, found) = ("an index, as an index says of it", media_type.clone());
+            return Err((*digest, Problem::NoIndex { wanted, found }));
+        };
+        self.depth = self.depth.max(1);
+        self.opened.insert(*digest);
         for descriptor in &index.manifests {
             let kind = NamedKind::of(descriptor);
-            let named = &mut self.content.named;
-            let place = *places.entry(descriptor.digest).or_insert(named.len());
-            if place == named.len() {
-                if place == NAMED_MAX {
-                    places.remove(&descriptor.digest);
+            let place = match self.places.get(&descriptor.digest) {
+                Some(place) => *place,
+                None if self.named.len() == NAMED_MAX => {
                     let what = "manifests in an index";
-                    self.stumble(parent, FetchErrorKind::TooMany { what, max: NAMED_MAX });
-                    break;
+                    return Err((*digest, Problem::TooMany { what, max: NAMED_MAX }));
                 }
-                let (digest, platforms) = (descriptor.digest, Vec::new());
-                named.push(Named { digest, kind, platforms, index: *parent });
-            }
-            if let Some(named) = named.get_mut(place) {
+                None => {
+                    let (named, platforms) = (descriptor.digest, Vec::new());
+                    self.places.insert(named, self.named.len());
+                    self.named.push(Named { digest: named, kind, platforms, index: *digest });
+                    self.named.len() - 1
+                }
+            };
+            if let Some(named) = self.named.get_mut(place) {
                 named.kind = named.kind.min(kind);
                 if let Some(platform) = &descriptor.platform
                     && !named.platforms.contains(platform)
@@ -182,14 +215,9 @@ impl Walk<'_> {
                 }
             }
             if kind == NamedKind::Index {
-                inner.push(descriptor.digest);
+                self.inner.push(descriptor.digest);
             }
         }
-        inner
-    }
-
-    fn stumble(&mut self, at: &Digest, kind: FetchErrorKind) {
-        let attempt = self.registry.attempt(self.image, at);
-        self.content.obstacles.push(FetchError::new(attempt, kind));
+        Ok(())
     }
 }

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use client::FetchError;
 use client::error::FetchErrorKind;
 use client::registry::index_content::{DEPTH_MAX, INNER_INDEX_SIZE_MAX, NAMED_MAX};
-use client::registry::{IndexContent, ManifestContent, NamedKind};
+use client::registry::{IndexContent, NamedKind};
 use evidence::Digest;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ impl Shelf {
     }
 
     /// Walks through the index, whose manifest is fetched first. With that, the requests.
-    async fn walk(self, index: &Value) -> (IndexContent, Vec<String>) {
+    async fn walk(self, index: &Value) -> (IndexContent<FetchError>, Vec<String>) {
         let server = Server::start(move |request| {
             let digest = request.path().rsplit('/').next().unwrap();
             match self.0.get(digest) {
@@ -39,8 +40,7 @@ impl Shelf {
         let root = image(&server, "acme/app:v1").with_digest(digest_of(index));
         let registry = anonymous();
         let manifest = registry.resolve(&root, ample()).await.unwrap();
-        let ManifestContent::Index(content) = &manifest.content else { panic!("an index") };
-        let walked = registry.index_content(&root, &manifest.digest, content, ample()).await;
+        let walked = registry.index_content(&root, &manifest, ample()).await;
         (walked, server.lines())
     }
 }
@@ -69,7 +69,7 @@ fn digest_of(entry: &Value) -> Digest {
     entry["digest"].as_str().unwrap().parse().unwrap()
 }
 
-fn kinds(content: &IndexContent) -> Vec<(Digest, NamedKind)> {
+fn kinds<E>(content: &IndexContent<E>) -> Vec<(Digest, NamedKind)> {
     content.named.iter().map(|named| (named.digest, named.kind)).collect()
 }
 

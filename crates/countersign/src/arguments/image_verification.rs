@@ -7,12 +7,13 @@ use std::path::Path;
 use clap::Args;
 use client::registry::{Presence, RawEvidence};
 use client::{Deadline, Layout, Registry};
-use futures::stream::{self, StreamExt};
+use evidence::ImageRef;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use verify::{Obstacle, Piece, Policy, TrustRoot};
 
 use super::images::{self, RegistryArguments};
 use super::instance::{TrustNeeds, TrustRootArguments};
-use super::recursion::{self, Recursion, RecursionArguments, Target};
+use super::recursion::{self, RecursionArguments, Target};
 use crate::exit::{Exit, Failure};
 use crate::gather::Gatherer;
 use crate::global::Global;
@@ -71,11 +72,6 @@ impl ImageArguments {
         policy: impl FnOnce(TrustRoot) -> Result<Policy, Failure>,
     ) -> Result<Vec<Result<Judged, Failure>>, Failure> {
         if self.local_image {
-            if self.recursion.recursive != Recursion::Index {
-                return Err(Failure::usage("--recursive looks at images in a registry only").hint(
-                    "verify the folder without it: the index's signature covers its images",
-                ));
-            }
             let policy = policy(self.trust_root.load_for(needs)?)?;
             return Ok(self.images.iter().map(|path| self.judge_layout(path, &policy)).collect());
         }
@@ -87,21 +83,24 @@ impl ImageArguments {
             let at_once = usize::from(self.max_workers);
             let recursion = self.recursion.recursive;
             let families: Vec<_> = stream::iter(&parsed)
-                .map(|image| recursion::family(&registry, image, recursion, global.deadline()))
+                .map(|image| recursion::in_registry(&registry, image, recursion, global.deadline()))
                 .buffered(at_once)
                 .collect()
                 .await;
-            let targets: Vec<_> =
-                families.iter().flatten().flat_map(|family| &family.targets).collect();
+            let targets = parsed.iter().zip(&families).flat_map(|(image, family)| {
+                let targets = family.iter().flat_map(|family| &family.targets);
+                targets.map(move |target| (image, target))
+            });
+            let targets: Vec<_> = targets.collect();
             let shared = u16::try_from(targets.len()).unwrap_or(u16::MAX).min(self.max_workers);
             let gatherer = Gatherer::new(&registry, shared);
             let judge = Judge { policy, registry: &registry, gatherer, explain: self.explain };
-            let judged: Vec<_> = stream::iter(targets)
-                .map(|target| judge.judge(target, global.deadline()))
+            let judged: Result<Vec<_>, _> = stream::iter(targets)
+                .map(|(image, target)| judge.judge(image, target, global.deadline()))
                 .buffered(at_once)
-                .collect()
+                .try_collect()
                 .await;
-            let mut judged = judged.into_iter();
+            let mut judged = judged?.into_iter();
             let judged = families.into_iter().zip(&self.images).map(|(family, given)| {
                 let family = family.map_err(|failure| no_image(given, failure))?;
                 let outcomes = judged.by_ref().take(family.targets.len()).collect();
@@ -112,22 +111,25 @@ impl ImageArguments {
     }
 
     fn judge_layout(&self, folder: &str, policy: &Policy) -> Result<Judged, Failure> {
-        let unreadable = |error: client::layout::LayoutError| {
-            Failure::new(Exit::Unknown, format!("the image in {folder} cannot be read"))
-                .caused_by(error)
-        };
+        let unreadable = |error| images::unreadable_layout(folder, error);
         let layout = Layout::open(Path::new(folder)).map_err(unreadable)?;
-        let digest = layout.image(None).map_err(unreadable)?.digest;
-        let found = layout.find_evidence(&digest);
-        let pieces = found.pieces.into_iter().map(|piece: RawEvidence| Piece {
-            source: format!("{folder}@{}", piece.manifest),
-            evidence: piece.parse(),
+        let family = recursion::in_layout(&layout, folder, self.recursion.recursive)?;
+        let outcomes = family.targets.iter().map(|target| {
+            let found = layout.find_evidence(&target.digest);
+            let pieces = found.pieces.into_iter().map(|piece: RawEvidence| Piece {
+                source: format!("{folder}@{}", piece.manifest),
+                evidence: piece.parse(),
+            });
+            let obstacles: Vec<_> = found.obstacles.iter().map(Obstacle::from).collect();
+            let (name, pieces) = (target.name.clone(), pieces.collect());
+            let mut outcome =
+                Outcome::new(policy, self.explain, name, target.digest, pieces, &obstacles);
+            outcome.within = target.within.clone();
+            outcome.presence = Some(Presence::There { is_index: target.is_index });
+            outcome
         });
-        let obstacles: Vec<_> = found.obstacles.iter().map(Obstacle::from).collect();
-        let name = folder.to_owned();
-        let outcome =
-            Outcome::new(policy, self.explain, name, digest, pieces.collect(), &obstacles);
-        Ok(Judged { outcomes: vec![outcome], family: None })
+        let outcomes = outcomes.collect();
+        Ok(Judged::new(family, outcomes))
     }
 
     /// Prints what was found out, but for Cosign's JSON, beside which it stands on standard error.
@@ -159,11 +161,17 @@ impl ImageArguments {
 }
 
 impl Judge<'_> {
-    async fn judge(&self, target: &Target, deadline: Deadline) -> Outcome {
-        let Target { name, place, digest, .. } = target;
+    async fn judge(
+        &self,
+        image: &ImageRef,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<Outcome, Failure> {
+        let Target { name, digest, .. } = target;
+        let place = images::evidence_place(image)?;
         // Every check is shown, also where one piece of evidence would do.
         let enough = if self.explain { None } else { Some((&self.policy, machine::now())) };
-        let (pieces, obstacles) = self.gatherer.gather(enough, place, digest, deadline).await;
+        let (pieces, obstacles) = self.gatherer.gather(enough, &place, digest, deadline).await;
         let name = name.clone();
         let mut outcome =
             Outcome::new(&self.policy, self.explain, name, *digest, pieces, &obstacles);
@@ -171,12 +179,12 @@ impl Judge<'_> {
         outcome.presence = match target.is_index {
             // Only where it can help is it asked what a digest is.
             None if outcome.is_unsigned() => {
-                self.registry.presence(&target.image, digest, deadline).await.ok()
+                self.registry.presence(image, digest, deadline).await.ok()
             }
             None => None,
             is_index => Some(Presence::There { is_index }),
         };
-        outcome
+        Ok(outcome)
     }
 }
 

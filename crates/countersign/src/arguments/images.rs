@@ -10,7 +10,7 @@ use client::error::FetchErrorKind;
 use client::registry::{LookedUp, Manifest, MirrorRule, TargetRepository, TokenRealm};
 use client::{
     ClientCertificate, Credential, Deadline, FetchError, HostSecurity, HostTransport, Http,
-    HttpOptions, Keychain, Registry, RegistryOptions, Secret, TlsTrust,
+    HttpOptions, Keychain, LayoutError, Registry, RegistryOptions, Secret, TlsTrust,
 };
 use evidence::{Digest, ImageRef, RegistryHost};
 
@@ -243,6 +243,11 @@ pub(crate) async fn look_up(
 /// Where evidence about an image is kept.
 pub(crate) fn evidence_place(image: &ImageRef) -> Result<ImageRef, Failure> {
     Ok(target_repository()?.map_or_else(|| image.clone(), |target| target.of(image)))
+}
+
+/// A folder that could not be read says nothing either.
+pub(crate) fn unreadable_layout(folder: &str, error: LayoutError) -> Failure {
+    Failure::new(Exit::Unknown, format!("the image in {folder} cannot be read")).caused_by(error)
 }
 
 /// A registry that could not be asked says nothing about signatures.

@@ -3,7 +3,7 @@
 
 use clap::{Args, ValueEnum};
 use client::registry::{IndexContent, ManifestContent, Named, NamedKind};
-use client::{Deadline, Registry};
+use client::{Deadline, Layout, Registry};
 use evidence::{Digest, ImageRef};
 use verify::Obstacle;
 
@@ -59,10 +59,6 @@ pub(crate) struct Index {
 pub(crate) struct Target {
     /// What it is called.
     pub(crate) name: String,
-    /// Where it is.
-    pub(crate) image: ImageRef,
-    /// Where evidence about it is kept.
-    pub(crate) place: ImageRef,
     pub(crate) digest: Digest,
     /// Its place in an index, if that is why it is looked at.
     pub(crate) within: Option<Within>,
@@ -71,55 +67,84 @@ pub(crate) struct Target {
 }
 
 /// Finds out what is to be looked at because of a reference.
-pub(crate) async fn family(
+pub(crate) async fn in_registry(
     registry: &Registry,
     image: &ImageRef,
     recursion: Recursion,
     deadline: Deadline,
 ) -> Result<Family, Failure> {
     let name = image.to_string();
-    let place = images::evidence_place(image)?;
-    let target = |digest, is_index| {
-        let (name, image, place) = (name.clone(), image.clone(), place.clone());
-        Target { name, image, place, digest, within: None, is_index }
-    };
     if recursion == Recursion::Index {
         let found = images::look_up(registry, image, deadline).await?;
-        let targets = vec![target(found.digest, found.is_index)];
-        return Ok(Family { name, targets, index: None, obstacles: Vec::new() });
+        return Ok(Family::of_one(name, found.digest, found.is_index));
     }
     let manifest = images::resolve(registry, image, deadline).await?;
-    let ManifestContent::Index(index) = &manifest.content else {
-        let targets = vec![target(manifest.digest, Some(false))];
-        return Ok(Family { name, targets, index: None, obstacles: Vec::new() });
-    };
-    let content = registry.index_content(image, &manifest.digest, index, deadline).await;
-    let IndexContent { named, obstacles } = content;
-    let build_records = named.iter().filter(|named| named.kind == NamedKind::BuildRecord).count();
-    let obstacles: Vec<_> = obstacles.iter().map(Obstacle::from).collect();
-    let members = named.iter().filter(|named| match (recursion, named.kind) {
-        (_, NamedKind::Image) | (Recursion::All, NamedKind::Index) => true,
-        (_, NamedKind::Index | NamedKind::BuildRecord) => false,
-    });
-    let members = members.map(|named| member(image, &place, named));
-    let demanded = recursion == Recursion::All || !obstacles.is_empty();
-    let root = demanded.then(|| target(manifest.digest, Some(true)));
-    let targets: Vec<_> = root.into_iter().chain(members).collect();
-    if targets.is_empty() {
-        // Of nothing all would be signed.
-        let message =
-            format!("{image} is an index with no image in it, so there is nothing to see");
-        return Err(Failure::new(Exit::Unknown, message));
+    if let ManifestContent::Image(_) = manifest.content {
+        return Ok(Family::of_one(name, manifest.digest, Some(false)));
     }
-    Ok(Family { name, targets, index: Some(Index { build_records, demanded }), obstacles })
+    let content = registry.index_content(image, &manifest, deadline).await;
+    Family::of_index(name, &image.name(), manifest.digest, &content, recursion)
 }
 
-fn member(image: &ImageRef, place: &ImageRef, named: &Named) -> Target {
+/// The same in a folder.
+pub(crate) fn in_layout(
+    layout: &Layout,
+    folder: &str,
+    recursion: Recursion,
+) -> Result<Family, Failure> {
+    let manifest = layout.image(None).map_err(|error| images::unreadable_layout(folder, error))?;
+    let is_index = matches!(manifest.content, ManifestContent::Index(_));
+    if recursion == Recursion::Index || !is_index {
+        return Ok(Family::of_one(folder.to_owned(), manifest.digest, Some(is_index)));
+    }
+    let content = layout.index_content(&manifest);
+    Family::of_index(folder.to_owned(), folder, manifest.digest, &content, recursion)
+}
+
+impl Family {
+    fn of_one(name: String, digest: Digest, is_index: Option<bool>) -> Self {
+        let target = Target { name: name.clone(), digest, within: None, is_index };
+        Self { name, targets: vec![target], index: None, obstacles: Vec::new() }
+    }
+
+    /// The members of an index, whose names begin with that.
+    fn of_index<E>(
+        name: String,
+        beginning: &str,
+        digest: Digest,
+        content: &IndexContent<E>,
+        recursion: Recursion,
+    ) -> Result<Self, Failure>
+    where
+        for<'e> Obstacle: From<&'e E>,
+    {
+        let IndexContent { named, obstacles } = content;
+        let obstacles: Vec<_> = obstacles.iter().map(Obstacle::from).collect();
+        let is_record = |named: &&Named| named.kind == NamedKind::BuildRecord;
+        let build_records = named.iter().filter(is_record).count();
+        let members = named.iter().filter(|named| match (recursion, named.kind) {
+            (_, NamedKind::Image) | (Recursion::All, NamedKind::Index) => true,
+            (_, NamedKind::Index | NamedKind::BuildRecord) => false,
+        });
+        let demanded = recursion == Recursion::All || !obstacles.is_empty();
+        let root = Target { name: name.clone(), digest, within: None, is_index: Some(true) };
+        let root = demanded.then_some(root);
+        let members = members.map(|named| member(beginning, named));
+        let targets: Vec<_> = root.into_iter().chain(members).collect();
+        if targets.is_empty() {
+            // Of nothing all would be signed.
+            let message =
+                format!("{name} is an index with no image in it, so there is nothing to see");
+            return Err(Failure::new(Exit::Unknown, message));
+        }
+        Ok(Self { name, targets, index: Some(Index { build_records, demanded }), obstacles })
+    }
+}
+
+fn member(beginning: &str, named: &Named) -> Target {
     let Named { digest, kind, platforms, index } = named;
     Target {
-        name: format!("{}@{digest}", image.name()),
-        image: image.clone(),
-        place: place.clone(),
+        name: format!("{beginning}@{digest}"),
         digest: *digest,
         within: Some(Within {
             index: *index,

@@ -89,7 +89,7 @@ impl Coverage {
             let at_once = usize::from(self.max_workers);
             let recursion = self.recursion.recursive;
             let families: Vec<_> = stream::iter(&parsed)
-                .map(|image| recursion::family(&registry, image, recursion, global.deadline()))
+                .map(|image| recursion::in_registry(&registry, image, recursion, global.deadline()))
                 .buffered(at_once)
                 .collect()
                 .await;
@@ -122,7 +122,7 @@ impl Coverage {
 /// What gets a row of its own.
 enum Sight<'f> {
     /// A manifest, and why there may be more in it than is known.
-    Manifest(&'f Target, &'f [Obstacle]),
+    Manifest(&'f ImageRef, &'f Target, &'f [Obstacle]),
     /// What could not be looked up, and why.
     Unseen(&'f ImageRef, &'f Failure),
 }
@@ -136,7 +136,7 @@ fn sights<'f>((image, family): (&'f ImageRef, &'f Result<Family, Failure>)) -> V
             let obstacles = std::iter::once(family.obstacles.as_slice());
             let obstacles = obstacles.chain(std::iter::repeat(&[][..]));
             let targets = family.targets.iter().zip(obstacles);
-            targets.map(|(target, obstacles)| Sight::Manifest(target, obstacles)).collect()
+            targets.map(|(target, obstacles)| Sight::Manifest(image, target, obstacles)).collect()
         }
     }
 }
@@ -183,16 +183,20 @@ struct Look<'l, D> {
 
 impl<D: Fn() -> Deadline> Look<'_, D> {
     async fn at(&self, sight: Sight<'_>) -> Row {
-        let (target, in_the_way) = match sight {
-            Sight::Manifest(target, in_the_way) => (target, in_the_way),
+        let (image, target, in_the_way) = match sight {
+            Sight::Manifest(image, target, in_the_way) => (image, target, in_the_way),
             Sight::Unseen(image, failure) => {
                 return Row::unknown(image.to_string(), vec![failure.full_message()]);
             }
         };
         let Self { policy, gatherer, deadline } = self;
-        let Target { name, place, digest, within, .. } = target;
+        let Target { name, digest, within, .. } = target;
+        let place = match images::evidence_place(image) {
+            Ok(place) => place,
+            Err(failure) => return Row::unknown(name.clone(), vec![failure.full_message()]),
+        };
         // The report names every signature, so all are gathered.
-        let (pieces, mut obstacles) = gatherer.gather(None, place, digest, deadline()).await;
+        let (pieces, mut obstacles) = gatherer.gather(None, &place, digest, deadline()).await;
         obstacles.extend(in_the_way.iter().cloned());
         let artifact = Artifact::from_digest(*digest);
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };

@@ -105,7 +105,10 @@ impl Verify {
         self.images.show(judged, output);
         if output == VerifyOutput::Json && !self.images.explain {
             // A part must not be taken for the whole.
-            let judged: Vec<_> = judged.iter().flatten().collect();
+            let Ok(judged) = judged.iter().map(Result::as_ref).collect::<Result<Vec<_>, _>>()
+            else {
+                return;
+            };
             let outcomes = judged.iter().flat_map(|judged| &judged.outcomes);
             ui::payloads::print(&outcomes.map(Outcome::shown).collect::<Vec<_>>());
         }

@@ -14,7 +14,7 @@ use crate::ui::verdict::{self, Shown, Within};
 pub(crate) struct Judged {
     /// About the manifests that were looked at because of it.
     pub(crate) outcomes: Vec<Outcome>,
-    pub(super) family: Option<Family>,
+    family: Family,
 }
 
 /// What was found out about one manifest.
@@ -45,12 +45,12 @@ impl Judged {
         for (outcome, hint) in outcomes.iter_mut().zip(hints) {
             outcome.hint = hint;
         }
-        Self { outcomes, family: Some(family) }
+        Self { outcomes, family }
     }
 
     /// What became of the whole, if it is an index that was looked into.
     pub(super) fn summary(&self) -> Option<Summary<'_>> {
-        let family = self.family.as_ref()?;
+        let family = &self.family;
         let index = family.index.as_ref()?;
         let (root, members) = match index.demanded {
             true => self.outcomes.split_first().map(|(root, members)| (Some(root), members))?,

@@ -6,6 +6,7 @@ use evidence::Digest;
 use serde_json::{Value, json};
 
 use super::world::{RELEASE, Said, World};
+use crate::wire::exchange;
 
 const OTHER: &str = "https://github.com/acme/app/.github/workflows/other.yml@refs/heads/main";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -227,8 +228,6 @@ fn explained_every_part_is_a_document_with_its_place() {
         assert!(document["hint"].as_str().unwrap().contains("covers it"));
     }
     assert_eq!(documents[2]["artifact"]["platforms"], json!(["linux/arm64/v8"]));
-    // What lies in a folder cannot be looked into so far.
-    world.run(&format!("verify {} -r --local-image x", world.by_release())).ends(2);
 }
 
 #[test]
@@ -323,4 +322,66 @@ fn what_does_not_fit_beside_others_is_looked_at_alone() {
     said.says(&["bundle", &format!("{name}@{digest}")]);
     world.run(&format!("verify {} -r {index}", world.by_release())).ends(0);
     world.run(&format!("coverage {} {}", world.by(OTHER), images.join(" "))).ends(12);
+}
+
+#[test]
+fn an_index_in_a_folder_is_looked_into() {
+    let world = World::new();
+    let (index, images) = world.push_index("acme/app", "v1");
+    world.run(&format!("sign {index} {}", images[0])).ends(0);
+    let blobs = "layout/blobs/sha256";
+    std::fs::create_dir_all(world.path(blobs)).unwrap();
+    world.write("layout/oci-layout", r#"{"imageLayoutVersion": "1.0.0"}"#);
+    let put = |bytes: &[u8]| {
+        world.write(&format!("{blobs}/{}", Digest::sha256(bytes).hex()), bytes);
+    };
+    let copy = |image: &str| {
+        put(&world.registry.manifest("acme/app", &world.digest(image)).unwrap());
+        let tree = world.run(&format!("tree -o json {image}")).ends(0).json();
+        for attachment in tree["attachments"].as_array().unwrap() {
+            let manifest = attachment["manifest"].as_str().unwrap();
+            put(&world.registry.manifest("acme/app", manifest).unwrap());
+            let path = format!("/v2/acme/app/blobs/{}", attachment["digest"].as_str().unwrap());
+            let address = world.registry.address();
+            put(&exchange(address, "GET", &path, &[], b"").unwrap().wanted(200).body);
+        }
+    };
+    copy(&index);
+    let entries = json!([entry(&world, &index, INDEX_TYPE, &json!({}))]);
+    let listed = json!({"schemaVersion": 2, "manifests": entries});
+    world.write("layout/index.json", listed.to_string());
+    world.registry.clear_requests();
+    let verify =
+        |how: &str| world.run(&format!("verify --local-image {} {how} layout", world.by_release()));
+    assert_eq!(verified(&verify("").ends(0)), [world.digest(&index)]);
+    // Nothing was copied along but the index.
+    let said = verify("-r").ends(10).without_result();
+    said.says(&["the index, and 0 of the 2 in it", "covers it without --recursive"]);
+    copy(&images[0]);
+    verify("-r").ends(10).says(&["the index, and 1 of the 2 in it; not for linux/arm64/v8"]);
+    world.run(&format!("sign {}", images[1])).ends(0);
+    copy(&images[1]);
+    let leaves: Vec<_> = images.iter().map(|image| digest_in(image)).collect();
+    assert_eq!(verified(&verify("-r=leaves").ends(0)), leaves);
+    assert_eq!(verified(&verify("-r").ends(0)).len(), 3);
+
+    // An index in it that is not there may name anything.
+    let absent = Digest::sha256(b"absent").to_string();
+    let outer = push_index(
+        &world,
+        "outer",
+        &[
+            entry(&world, &images[0], MANIFEST_TYPE, &platform("linux", "amd64")),
+            json!({"mediaType": INDEX_TYPE, "digest": absent, "size": 6}),
+        ],
+    );
+    world.run(&format!("sign {outer}")).ends(0);
+    copy(&outer);
+    let entries = json!([entry(&world, &outer, INDEX_TYPE, &json!({}))]);
+    let listed = json!({"schemaVersion": 2, "manifests": entries});
+    world.write("layout/index.json", listed.to_string());
+    verify("").ends(0);
+    for how in ["-r", "-r=leaves"] {
+        verify(how).ends(3).without_result().says(&["could not tell", &absent[7..]]);
+    }
 }
