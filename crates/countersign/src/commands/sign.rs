@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use client::registry::{BundleContent, CosignTag, Manifest, ManifestContent};
 use client::sign::SigningSession;
 use client::{Registry, ToSign};
@@ -44,6 +45,12 @@ pub(crate) struct Sign {
     /// Annotation to sign along, as KEY=VALUE; may be given several times.
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',', help_heading = "Evidence")]
     annotations: Vec<String>,
+
+    /// Name to sign the image under, where it is pulled under another than it is pushed to; several
+    /// with commas. Only Cosign's older formats sign a name.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Evidence",
+        value_parser = NonEmptyStringValueParser::new())]
+    sign_container_identity: Vec<String>,
 
     /// Sign every image of an index too.
     #[arg(short, long, help_heading = "Evidence")]
@@ -95,6 +102,10 @@ impl Sign {
         if !self.upload && formats.cosign() {
             return Err(Failure::usage("Cosign's older formats exist beside an image only")
                 .hint("with --upload=false, leave --formats at bundle"));
+        }
+        if !self.sign_container_identity.is_empty() && !formats.cosign() {
+            return Err(Failure::usage("a bundle signs a digest, and no name")
+                .hint("with --sign-container-identity, choose --formats cosign or both"));
         }
         if self.bundle.is_some() && !formats.bundle() {
             return Err(Failure::usage("there will be no bundle to write")
@@ -188,10 +199,18 @@ impl Sign {
             written = Some(evidence);
         }
         if formats.cosign() {
-            let payload = SimpleSigning::payload(&manifest.digest, &image.name(), annotations);
-            let evidence = sign(ToSign::SimpleSigning { payload, about: manifest.digest }).await?;
-            let place = shelf.put_layer(&evidence, CosignTag::Signature, &[]).await?;
-            ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+            let own = [image.name()];
+            let names = match self.sign_container_identity.as_slice() {
+                [] => &own[..],
+                given => given,
+            };
+            for signed_name in names {
+                let payload = SimpleSigning::payload(&manifest.digest, signed_name, annotations);
+                let to_sign = ToSign::SimpleSigning { payload, about: manifest.digest };
+                let evidence = sign(to_sign).await?;
+                let place = shelf.put_layer(&evidence, CosignTag::Signature, &[]).await?;
+                ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+            }
         }
         Ok(written)
     }

@@ -18,6 +18,7 @@ mod platforms;
 mod policies;
 mod recursive;
 mod sign;
+mod signed_names;
 mod spelling;
 mod stamping;
 mod trust;
