@@ -66,6 +66,9 @@ impl Cluster {
         let bad_server = |source| KubernetesError::Server { cluster: name.clone(), source };
         let server: ServiceUrl = chosen.server.parse().map_err(bad_server)?;
         let login = match chosen.user.plugin.take() {
+            // Plain HTTP is `kubectl proxy` on loopback, which logs in by itself; or whoever took its
+            // port. As with `kubectl`, nothing is shown there.
+            _ if server.as_url().scheme() != "https" => Login::default(),
             Some(plugin) if !chosen.user.is_complete() => {
                 let given = plugin.ask(environment, info(&chosen), deadline).await;
                 let given = given.map_err(|source| KubernetesError::Plugin {

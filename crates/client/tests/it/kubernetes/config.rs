@@ -231,9 +231,14 @@ async fn a_server_is_spoken_to_in_https() {
         let error = desk.read(&desk.kubeconfig(server, &token("x"))).await.unwrap_err();
         assert!(matches!(error, KubernetesError::Server { .. }), "{server}: {error:?}");
     }
-    // `kubectl proxy` speaks plain HTTP on loopback.
+    // `kubectl proxy` speaks plain HTTP on loopback, and is shown nothing, nor is who took its port.
     let server = Server::start(|_| served()).await;
-    desk.read(&desk.kubeconfig_of(&json!({"server": server.url("")}), &json!({}))).await.unwrap();
+    let basic = json!({"username": "ali", "password": "open sesame"});
+    let plugin = json!({"exec": {"apiVersion": "none", "command": "/nowhere/login"}});
+    for user in [json!({}), token("bearer"), basic, plugin] {
+        desk.read(&desk.kubeconfig_of(&json!({"server": server.url("")}), &user)).await.unwrap();
+    }
+    assert_eq!(server.lines().len(), 4);
     assert_eq!(server.authorizations(), [""; 0]);
     let plain = KubernetesError::Server {
         cluster: String::new(),

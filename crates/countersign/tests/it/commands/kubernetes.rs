@@ -18,7 +18,7 @@ use super::world::World;
 
 type Secrets = Arc<Mutex<HashMap<String, Value>>>;
 
-/// An API server that keeps Secrets for whoever has the token, as behind `kubectl proxy`.
+/// An API server that keeps Secrets, as behind `kubectl proxy`, which shows it who asks.
 struct ApiServer {
     port: u16,
     secrets: Secrets,
@@ -41,15 +41,15 @@ impl ApiServer {
     }
 
     /// A kubeconfig for it.
-    fn kubeconfig(&self, world: &World, name: &str, token: &str) -> String {
+    fn kubeconfig(&self, world: &World) -> String {
         let server = format!("http://127.0.0.1:{}", self.port);
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts:\n- name: here\n  \
              context: {{cluster: here, user: me}}\nclusters:\n- name: here\n  cluster:\n    \
-             server: {server}\nusers:\n- name: me\n  user:\n    token: {token}\n"
+             server: {server}\nusers:\n- name: me\n  user:\n    token: secret\n"
         );
-        world.write(name, config);
-        world.path(name).display().to_string()
+        world.write("kubeconfig", config);
+        world.path("kubeconfig").display().to_string()
     }
 }
 
@@ -59,13 +59,17 @@ fn refusal(code: StatusCode, message: &str) -> Response {
     (code, Json(status)).into_response()
 }
 
-/// Who is known may do everything but in the namespace of others.
+/// Everything may be done but in some namespaces. To what speaks plain HTTP nothing is shown.
 fn refused(headers: &HeaderMap, namespace: &str) -> Option<Response> {
-    if headers.get("authorization").is_none_or(|token| token != "Bearer ours") {
-        return Some(refusal(StatusCode::UNAUTHORIZED, "Unauthorized"));
+    assert!(!headers.contains_key("authorization"));
+    match namespace {
+        "logged-out" => Some(refusal(StatusCode::UNAUTHORIZED, "Unauthorized")),
+        "others" => {
+            let message = "User \"me\" cannot get resource \"secrets\"";
+            Some(refusal(StatusCode::FORBIDDEN, message))
+        }
+        _ => None,
     }
-    (namespace == "others")
-        .then(|| refusal(StatusCode::FORBIDDEN, "User \"me\" cannot get resource \"secrets\""))
 }
 
 async fn read(
@@ -99,7 +103,7 @@ async fn create(
 #[test]
 fn a_key_in_a_cluster_signs_and_verifies() {
     let (world, server) = (World::new(), ApiServer::start());
-    let kubeconfig = server.kubeconfig(&world, "kubeconfig", "ours");
+    let kubeconfig = server.kubeconfig(&world);
     let cluster = [("KUBECONFIG", kubeconfig.as_str())];
     // The password is made where none is given, because it is kept.
     let mut command = world.command("generate-key-pair k8s://release/signing");
@@ -136,7 +140,7 @@ fn a_key_in_a_cluster_signs_and_verifies() {
 #[test]
 fn a_key_in_a_cluster_is_not_overwritten() {
     let (world, server) = (World::new(), ApiServer::start());
-    let kubeconfig = server.kubeconfig(&world, "kubeconfig", "ours");
+    let kubeconfig = server.kubeconfig(&world);
     let cluster = [("KUBECONFIG", kubeconfig.as_str())];
     let generate = "generate-key-pair k8s://release/signing --output-key-prefix";
     world.run_with(&format!("{generate} one"), &cluster).ends(0);
@@ -157,23 +161,18 @@ fn a_key_in_a_cluster_is_not_overwritten() {
 #[test]
 fn a_cluster_that_does_not_say_is_no_verdict() {
     let (world, server) = (World::new(), ApiServer::start());
-    let known = server.kubeconfig(&world, "known", "ours");
-    let unknown = server.kubeconfig(&world, "unknown", "stale");
+    let kubeconfig = server.kubeconfig(&world);
+    let cluster = [("KUBECONFIG", kubeconfig.as_str())];
     let image = world.push("acme/app", "1");
-    let verify = |key: &str, kubeconfig: &str| {
-        world.run_with(&format!("verify --key {key} {image}"), &[("KUBECONFIG", kubeconfig)])
-    };
-    verify("k8s://release/signing", &unknown).ends(3).says(&["Unauthorized", "log in again"]);
-    let said = verify("k8s://others/signing", &known).ends(3);
+    let verify = |key: &str| world.run_with(&format!("verify --key {key} {image}"), &cluster);
+    verify("k8s://logged-out/signing").ends(3).says(&["Unauthorized", "log in again"]);
+    let said = verify("k8s://others/signing").ends(3);
     said.says(&["cannot get resource", "kubectl auth can-i get secrets/signing -n others"]);
-    let said = verify("k8s://release/absent", &known).ends(3);
+    let said = verify("k8s://release/absent").ends(3);
     said.says(&["\"absent\" not found", "kubectl get secrets -n release"]);
-    verify("k8s://release", &known).ends(2).says(&["k8s://NAMESPACE/SECRET"]);
+    verify("k8s://release").ends(2).says(&["k8s://NAMESPACE/SECRET"]);
     let said = world.run(&format!("verify --key k8s://release/signing {image}")).ends(2);
     said.says(&["there is no kubeconfig", "KUBECONFIG"]);
-    let said = world.run_with(
-        &format!("sign --key k8s://others/signing {image}"),
-        &[("KUBECONFIG", known.as_str())],
-    );
+    let said = world.run_with(&format!("sign --key k8s://others/signing {image}"), &cluster);
     said.ends(1).says(&["kubectl auth can-i get"]);
 }
