@@ -1,15 +1,19 @@
 //! What lies beside an image: listed, carried along, and taken away.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::interop::bench::Log;
 use crate::interop::exit::{UNSIGNED, expect_success};
 use crate::interop::failure::Failure;
-use crate::interop::shelf::{Said, Shelf};
+use crate::interop::shelf::{REPOSITORY, Said, Shelf};
 
-/// What lies beside an image that was signed and attested in both formats without a key of its own:
-/// its kind, and where.
+/// Where the evidence lies beside an image that was signed and attested in both formats.
 const EVERYTHING: [&str; 4] = ["attestation tag", "referrers", "referrers", "signature tag"];
+
+/// The annotation of a layer that holds its log entry (Cosign, "Signature Specification").
+const LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
 
 /// `tree`, `copy` and `clean`: the copy has all that the image has, and loses it alone.
 pub(super) fn round(shelf: &Shelf<'_>) -> Result<(), Failure> {
@@ -19,6 +23,7 @@ pub(super) fn round(shelf: &Shelf<'_>) -> Result<(), Failure> {
         shelf.say(said, Log::V1, "both", "amd64")?;
     }
     expect_beside(shelf, &image, &EVERYTHING)?;
+    expect_logged_as_kept(shelf)?;
 
     let copy = format!("{}/elsewhere/copy:amd64", shelf.standing.host());
     let mut command = shelf.ours();
@@ -50,6 +55,23 @@ fn expect_beside(shelf: &Shelf<'_>, image: &str, wanted: &[&str]) -> Result<(), 
         return Ok(());
     }
     Err(Failure::new(format!("beside {image} wanted {wanted:?}, found {found:?}\n{tree:#}")))
+}
+
+/// The attestation under Cosign's tag is, byte for byte, the envelope that the log was shown. Cosign
+/// compares their hashes.
+fn expect_logged_as_kept(shelf: &Shelf<'_>) -> Result<(), Failure> {
+    let tag = format!("{}.att", shelf.digest("amd64")?.replace(':', "-"));
+    let manifest: Value = serde_json::from_str(&shelf.manifest(&format!("{REPOSITORY}:{tag}"))?)?;
+    let layer = &manifest["layers"][0];
+    let promised = layer["annotations"][LOG_ENTRY].as_str().unwrap_or_default();
+    let promised: Value = serde_json::from_str(promised)?;
+    let entry = STANDARD.decode(promised["Payload"]["body"].as_str().unwrap_or_default())?;
+    let entry: Value = serde_json::from_slice(&entry)?;
+    let logged = entry["spec"]["envelopeHash"]["value"].as_str().unwrap_or_default();
+    if layer["digest"] == format!("sha256:{logged}") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the log entry is about {logged}, the layer is {layer:#}")))
 }
 
 /// `registry check`: all that signing needs works, and it says how referrers are kept. Nothing is

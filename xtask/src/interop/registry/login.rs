@@ -7,7 +7,7 @@ use crate::interop::exit::{UNKNOWN, expect_code, expect_success};
 use crate::interop::failure::Failure;
 use crate::interop::place::{Login, OWNER, READER, TokenService};
 use crate::interop::process::Finished;
-use crate::interop::shelf::{Format, Said, Shelf};
+use crate::interop::shelf::{Format, PLATFORMS, Said, Shelf};
 
 /// Verifies as somebody else than the registry's owner.
 fn verify_as(shelf: &Shelf<'_>, name: &str, login: Option<Login>) -> Result<Finished, Failure> {
@@ -36,8 +36,13 @@ pub(super) fn reader(shelf: &Shelf<'_>) -> Result<(), Failure> {
     let image = shelf.image("amd64");
     let mut command = shelf.saying(Said::Signature, Log::V1, "bundle", &image)?;
     let finished = shelf.bench.run(command.env("DOCKER_CONFIG", config))?;
-    if finished.succeeded() {
-        return Err(Failure::new("who may only pull has signed"));
+    if finished.succeeded() || !finished.stderr.contains("could not be attached") {
+        let report = finished.report();
+        return Err(Failure::new(format!("wanted the push to be refused, found\n{report}")));
+    }
+    let tags = shelf.tags()?;
+    if tags != PLATFORMS {
+        return Err(Failure::new(format!("who may only pull has written one of {tags:?}")));
     }
     shelf.say(Said::Signature, Log::V1, Format::Bundles.argument(), "amd64")?;
     expect_success(verify_as(shelf, "reader", Some(READER))?)?;

@@ -5,7 +5,7 @@ use crate::interop::exit::UNSIGNED;
 use crate::interop::failure::Failure;
 use crate::interop::shelf::{Format, PLATFORMS, Said, Shelf};
 
-/// The only one who signs is not yet there.
+/// Nobody has said anything about it yet.
 pub(super) fn unsigned(shelf: &Shelf<'_>) -> Result<(), Failure> {
     let image = shelf.image("amd64");
     shelf.expect(Said::Signature, &image, UNSIGNED)?;
@@ -47,7 +47,7 @@ pub(super) fn index(shelf: &Shelf<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Both formats, in the newer log: tags hold no bundle, and so no timestamp of their own.
+/// The newer log makes no promise of a time: the bundle brings a timestamp along.
 pub(super) fn log_v2(shelf: &Shelf<'_>) -> Result<(), Failure> {
     shelf.say(Said::Signature, Log::V2, Format::Bundles.argument(), "arm64")?;
     shelf.expect_verified(Said::Signature, &shelf.image("arm64"))
