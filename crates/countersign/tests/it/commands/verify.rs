@@ -231,7 +231,17 @@ fn the_result_can_go_into_a_file() {
     let shown = world.run(&line).ends(0).stdout;
     world.run(&format!("{line} --output-file out.json")).ends(0).without_result();
     assert_eq!(world.read("out.json"), shown);
-    world.run(&format!("{line} --output-file absent/out.json")).ends(2).says(&["absent/out.json"]);
+    for (place, problem) in [
+        ("absent/out.json", "there is no directory absent"),
+        ("out.json/x", "out.json is no directory"),
+        ("home", "it is a directory"),
+    ] {
+        let said = world.run(&format!("{line} --output-file {place}")).ends(2).without_result();
+        said.says(&[&format!("cannot write {place}: {problem}"), "hint:"]);
+        // A name of our own beside it would tell nobody anything.
+        let said = world.run(&format!("policy suggest {signed} --out {place}")).ends(2);
+        said.says(&[&format!("cannot write {place}: {problem}"), "hint:"]);
+    }
     // Nobody has a result that was not written.
     #[cfg(target_os = "linux")]
     world.run(&format!("{line} --output-file /dev/full")).ends(1).says(&["cannot write"]);
