@@ -8,8 +8,8 @@ use crypto::PublicKey;
 use evidence::certificate::FulcioExtension;
 use policy::Regexp;
 use verify::{
-    Authority, CertificateTransparency, ClaimPattern, Demands, IdentityPattern, Intermediates,
-    Logging, NonEmpty, Pattern, Policy, Requirement, TimeSource, TrustRoot,
+    Authority, CertificateTransparency, ClaimPattern, Demands, IdentityPattern, Logging, NonEmpty,
+    Pattern, Policy, Requirement, TimeSource, TrustRoot,
 };
 
 use super::demands::DemandArguments;
@@ -137,13 +137,9 @@ impl SignerArguments {
 
     fn demands(&self) -> Demands {
         let mut demands = self.demands.demands();
-        // As in Cosign: who names a timestamp authority wants its word, and to who names roots alone
-        // the evidence brings the rest of the way.
+        // As in Cosign: who names a timestamp authority wants its word.
         if self.named_trust.names_stamps() {
             demands.time = TimeSource::SignedTimestamp;
-        }
-        if self.named_trust.names_authorities() {
-            demands.intermediates = Intermediates::BroughtAlong;
         }
         demands
     }

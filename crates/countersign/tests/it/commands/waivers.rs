@@ -157,6 +157,11 @@ fn an_image_is_verified_by_a_key_alone() {
 #[test]
 fn authorities_are_named_by_their_certificates() {
     let world = World::new();
+    // Another instance, which is there before anything is signed.
+    let elsewhere = World::new();
+    let strange = chain_of(&elsewhere, "certificateAuthorities");
+    world.write("strange.pem", strange.concat());
+    world.write("strange-tsa.pem", chain_of(&elsewhere, "timestampAuthorities").concat());
     signed(&world, "");
     let chain = chain_of(&world, "certificateAuthorities");
     let (root, issuing) = chain.split_last().unwrap();
@@ -165,10 +170,6 @@ fn authorities_are_named_by_their_certificates() {
     world.write("chain.pem", chain.concat());
     let stamps = chain_of(&world, "timestampAuthorities");
     world.write("tsa.pem", stamps.concat());
-    let elsewhere = World::new();
-    let strange = chain_of(&elsewhere, "certificateAuthorities");
-    world.write("strange.pem", strange.concat());
-    world.write("strange-tsa.pem", chain_of(&elsewhere, "timestampAuthorities").concat());
     let by = world.by_release();
     let verify =
         |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
@@ -217,7 +218,8 @@ fn a_chain_in_a_bundle_leads_to_a_root_on_request() {
         |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
     verify("").ends(12).says(&["not a chain", "--allow-certificate-chain"]);
     verify("--allow-certificate-chain").ends(0);
-    verify("--ca-roots root.pem").ends(0);
+    verify("--ca-roots root.pem").ends(12);
+    verify("--ca-roots root.pem --allow-certificate-chain").ends(0);
 }
 
 #[test]
