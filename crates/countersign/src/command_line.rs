@@ -32,6 +32,26 @@ const OLD_SPELLINGS: &[(&str, &str)] = &[
     ("output-certificate", "output-cert"),
 ];
 
+/// As [`parse`]; of the program only the command that is called is made, where that is enough: making
+/// all takes as long as a verification. Whatever it does not understand the whole program is asked,
+/// so that help, advice and errors are the same.
+///
+/// # Errors
+/// As of [`parse`], of the whole program.
+pub(crate) fn parse_called(
+    only: impl Fn(&str) -> Option<Command>,
+    whole: impl FnOnce() -> Command,
+    arguments: Vec<OsString>,
+) -> Result<(ArgMatches, Vec<String>), clap::Error> {
+    // It may be a flag's value. Then there is no such command, or it does not fit what follows.
+    let called = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let called = { called }.find(|argument| !argument.starts_with('-')).and_then(only);
+    match called.map(|command| parse(command, arguments.clone())) {
+        Some(Ok(parsed)) => Ok(parsed),
+        Some(Err(_)) | None => parse(whole(), arguments),
+    }
+}
+
 /// Reads arguments, the program's name first, and the environment. With them comes what is to be
 /// said of flags that do nothing any more.
 ///
@@ -231,6 +251,62 @@ mod tests {
     fn old_spellings_are_read() {
         let act = read(&["--cert-identity", "x"]).unwrap();
         assert_eq!(act.certificate_identity.as_deref(), Some("x"));
+    }
+
+    /// Reads them; which programs were made for it.
+    fn read_called(line: &str) -> (Vec<String>, Result<String, clap::Error>) {
+        let made = std::cell::RefCell::new(Vec::new());
+        let commands = |names: &[&'static str]| {
+            made.borrow_mut().push(names.join(" "));
+            let flag = Arg::new("flag").long("flag");
+            let commands = names.iter().map(|&name| Command::new(name).arg(Arg::new(name)));
+            let program = Command::new("program").arg(flag).subcommand_required(true);
+            commands.fold(program, Command::subcommand)
+        };
+        let only = |name: &str| ["one", "two"].into_iter().find(|it| *it == name);
+        let only = |name: &str| only(name).map(|name| commands(&[name]));
+        let words = line.split(' ').map(OsString::from).collect();
+        let parsed = parse_called(only, || commands(&["one", "two"]), words);
+        let called = parsed.map(|(matches, _)| matches.subcommand_name().unwrap().to_owned());
+        (made.into_inner(), called)
+    }
+
+    #[test]
+    fn only_the_command_that_is_called_is_made() {
+        for (line, name) in [
+            ("program one", "one"),
+            ("program two value", "two"),
+            ("program --flag=two one two", "one"),
+            ("program --flag one one", "one"),
+        ] {
+            let (made, called) = read_called(line);
+            assert_eq!((called.unwrap(), made), (name.to_owned(), vec![name.to_owned()]), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_one_command_does_not_understand_the_whole_program_is_asked() {
+        // The first is a flag's value that could be a command.
+        for line in ["program --flag two one", "program --flag x one"] {
+            let (made, called) = read_called(line);
+            assert_eq!(
+                (called.unwrap().as_str(), made.last().unwrap().as_str()),
+                ("one", "one two")
+            );
+        }
+        for line in
+            ["program", "program on", "program one --absent", "program --help", "program help"]
+        {
+            let (made, error) = read_called(line);
+            assert_eq!(made.last().unwrap(), "one two", "{line}");
+            let whole = ["one", "two"].map(|name| Command::new(name).arg(Arg::new(name)));
+            let whole = Command::new("program")
+                .arg(Arg::new("flag").long("flag"))
+                .subcommand_required(true)
+                .subcommands(whole);
+            let wanted = parse(whole, line.split(' ').map(OsString::from)).unwrap_err();
+            assert_eq!(error.unwrap_err().to_string(), wanted.to_string(), "{line}");
+        }
     }
 
     #[test]

@@ -36,51 +36,71 @@ mod version;
 
 use std::path::Path;
 
-use clap::{CommandFactory, Subcommand};
+use clap::{Args, CommandFactory, Subcommand};
 
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::machine::NewFile;
 use crate::{Arguments, command_line, ui};
 
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Admit(admit::Admit),
-    Attach(attach::Attach),
-    Attest(attest::Attest),
-    AttestBlob(attest_blob::AttestBlob),
-    Bundle(bundle::Bundle),
-    Clean(clean::Clean),
-    Completion(completion::Completion),
-    Copy(copy::Copy),
-    Coverage(coverage::Coverage),
-    Demo(demo::Demo),
-    Download(download::Download),
-    Env(env::Env),
-    Explain(explain::Explain),
-    GenerateKeyPair(generate_key_pair::GenerateKeyPair),
-    ImportKeyPair(import_key_pair::ImportKeyPair),
-    Initialize(initialize::Initialize),
-    Load(load::Load),
-    Login(login::Login),
-    Man(completion::Man),
-    Policy(policy::PolicyCommand),
-    PublicKey(public_key::PublicKeyCommand),
-    Registry(registry::RegistryCommand),
-    Save(save::Save),
-    Serve(serve::Serve),
-    Sign(sign::Sign),
-    SignBlob(sign_blob::SignBlob),
-    SigningConfig(signing_config::SigningConfigCommand),
-    Tree(tree::Tree),
-    Triangulate(tree::Triangulate),
-    TrustedRoot(trusted_root::TrustedRoot),
-    Verify(verify::Verify),
-    VerifyAttestation(verify_attestation::VerifyAttestation),
-    VerifyBlob(verify_blob::VerifyBlob),
-    VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestation),
-    Version(version::Version),
+/// The enumeration of the commands, and each one's part of the command line by its name.
+macro_rules! commands {
+    ($($name:literal: $command:ident($arguments:ty),)+) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command {
+            $(#[command(name = $name)] $command($arguments),)+
+        }
+
+        impl Command {
+            /// The part of the command line that is the command of that name, alone.
+            pub(crate) fn named(name: &str) -> Option<clap::Command> {
+                let command = match name {
+                    $($name => <$arguments>::augment_args(clap::Command::new($name)),)+
+                    _ => return None,
+                };
+                Some(command)
+            }
+        }
+    };
+}
+
+commands! {
+    "admit": Admit(admit::Admit),
+    "attach": Attach(attach::Attach),
+    "attest": Attest(attest::Attest),
+    "attest-blob": AttestBlob(attest_blob::AttestBlob),
+    "bundle": Bundle(bundle::Bundle),
+    "clean": Clean(clean::Clean),
+    "completion": Completion(completion::Completion),
+    "copy": Copy(copy::Copy),
+    "coverage": Coverage(coverage::Coverage),
+    "demo": Demo(demo::Demo),
+    "download": Download(download::Download),
+    "env": Env(env::Env),
+    "explain": Explain(explain::Explain),
+    "generate-key-pair": GenerateKeyPair(generate_key_pair::GenerateKeyPair),
+    "import-key-pair": ImportKeyPair(import_key_pair::ImportKeyPair),
+    "initialize": Initialize(initialize::Initialize),
+    "load": Load(load::Load),
+    "login": Login(login::Login),
+    "man": Man(completion::Man),
+    "policy": Policy(policy::PolicyCommand),
+    "public-key": PublicKey(public_key::PublicKeyCommand),
+    "registry": Registry(registry::RegistryCommand),
+    "save": Save(save::Save),
+    "serve": Serve(serve::Serve),
+    "sign": Sign(sign::Sign),
+    "sign-blob": SignBlob(sign_blob::SignBlob),
+    "signing-config": SigningConfig(signing_config::SigningConfigCommand),
+    "tree": Tree(tree::Tree),
+    "triangulate": Triangulate(tree::Triangulate),
+    "trusted-root": TrustedRoot(trusted_root::TrustedRoot),
+    "verify": Verify(verify::Verify),
+    "verify-attestation": VerifyAttestation(verify_attestation::VerifyAttestation),
+    "verify-blob": VerifyBlob(verify_blob::VerifyBlob),
+    "verify-blob-attestation": VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestation),
+    "version": Version(version::Version),
 }
 
 impl Command {
