@@ -5,7 +5,7 @@
 use evidence::Certificate;
 
 use super::{CertificateAuthority, TimestampAuthority, TrustRoot};
-use crate::chain::{AUTHORITIES_MAX, BadChain, check_link};
+use crate::chain::{AUTHORITIES_MAX, BadChain, Links, check_link};
 use crate::time::window_of;
 
 /// Most certificates that may be named at once. A certificate authority has a handful.
@@ -57,7 +57,7 @@ impl TrustRoot {
         }
         let authority = |path: Vec<Certificate>| {
             let window = path.last().map(window_of).ok_or(BadChain::Empty)?;
-            CertificateAuthority::new(name.to_owned(), path, window)
+            CertificateAuthority::new(name.to_owned(), path, window, Links::Verified)
         };
         self.authorities = paths.into_iter().map(authority).collect::<Result<_, _>>()?;
         Ok(self.with_named("certificate authorities", &[roots, intermediates]))
@@ -75,7 +75,8 @@ impl TrustRoot {
         }
         let window = chain.last().map(window_of).ok_or(BadChain::Empty)?;
         self = self.with_named("timestamp authority", &[&chain]);
-        self.timestamp_authorities = vec![TimestampAuthority::new(name.to_owned(), chain, window)?];
+        let authority = TimestampAuthority::new(name.to_owned(), chain, window, Links::Verified)?;
+        self.timestamp_authorities = vec![authority];
         Ok(self)
     }
 

@@ -10,7 +10,7 @@ use super::{
     CertificateAuthority, Log, MEMBERS_MAX, ParseTrustRootError, TRUST_ROOT_SIZE_MAX, Thresholds,
     TimestampAuthority, TrustRoot, Window,
 };
-use crate::chain::BadChain;
+use crate::chain::{BadChain, Links};
 
 const MEDIA_TYPES: [&str; 3] = [
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -101,7 +101,7 @@ impl Place {
     }
 }
 
-pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
+pub(super) fn parse(json: &[u8], links: Links) -> Result<TrustRoot, ParseTrustRootError> {
     if json.len() > TRUST_ROOT_SIZE_MAX {
         return Err(ParseTrustRootError::TooLong { found: json.len() });
     }
@@ -119,7 +119,7 @@ pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
             document.certificate_authorities,
             |authority, place| {
                 let (uri, certificates, window) = authority.parse(place)?;
-                CertificateAuthority::new(uri, certificates, window)
+                CertificateAuthority::new(uri, certificates, window, links)
                     .map(Some)
                     .map_err(|source| place.chain(source))
             },
@@ -129,7 +129,7 @@ pub(super) fn parse(json: &[u8]) -> Result<TrustRoot, ParseTrustRootError> {
             document.timestamp_authorities,
             |authority, place| {
                 let (uri, certificates, window) = authority.parse(place)?;
-                TimestampAuthority::new(uri, certificates, window)
+                TimestampAuthority::new(uri, certificates, window, links)
                     .map(Some)
                     .map_err(|source| place.chain(source))
             },

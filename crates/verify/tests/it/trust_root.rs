@@ -1,5 +1,7 @@
 //! Trust roots that parse and trust roots that must not.
 
+use serde_json::Value;
+use testkit::json::change_bytes;
 use verify::TrustRoot;
 use verify::trust_root::ParseTrustRootError;
 
@@ -7,6 +9,37 @@ use verify::trust_root::ParseTrustRootError;
 fn the_embedded_public_root_parses() {
     let root = TrustRoot::public_good();
     assert_eq!(root.digest(), &crypto::sha256(TrustRoot::public_good_json()));
+}
+
+/// What is built in is not verified when it is used, so it is here: as a file would be, and each
+/// signature in it counts.
+#[test]
+fn the_chains_of_the_embedded_public_root_hold() {
+    let root = TrustRoot::pin(TrustRoot::public_good_json()).unwrap();
+    assert_eq!(format!("{root:?}"), format!("{:?}", TrustRoot::public_good()));
+
+    let mut linked = 0;
+    let document: Value = serde_json::from_slice(TrustRoot::public_good_json()).unwrap();
+    for kind in ["certificateAuthorities", "timestampAuthorities"] {
+        for authority in 0..document[kind].as_array().unwrap().len() {
+            let chain = format!("/{kind}/{authority}/certChain/certificates");
+            let length = document.pointer(&chain).unwrap().as_array().unwrap().len();
+            // The top one is believed as it is.
+            for certificate in 0..length - 1 {
+                let mut altered = document.clone();
+                let place = format!("{chain}/{certificate}/rawBytes");
+                // A certificate ends with its signature.
+                change_bytes(&mut altered, &place, |der| *der.last_mut().unwrap() ^= 1);
+                let refused = TrustRoot::pin(altered.to_string().as_bytes());
+                assert!(
+                    matches!(refused, Err(ParseTrustRootError::Chain { .. })),
+                    "{place}: {refused:?}"
+                );
+                linked += 1;
+            }
+        }
+    }
+    assert!(linked >= 2, "{linked}");
 }
 
 /// Replaces one text of the embedded root, which must be there.
