@@ -25,8 +25,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tlog::intake::v2::DssePolicy;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -152,12 +152,8 @@ pub(crate) async fn serve_over(
     routes: Router,
     stop: impl Future<Output = ()>,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_SIZE_MAX);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_SIZE_MAX);
     let builder = Arc::new(builder);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     // Closed when the stop is asked for.
@@ -199,14 +195,14 @@ pub(crate) async fn serve_over(
 /// Answers requests over one connection; from its time limit or the server's end on, only the one
 /// that is under way.
 async fn converse(
-    builder: &Builder<TokioExecutor>,
+    builder: &Builder,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: TowerToHyperService<Router>,
     mut ended: watch::Receiver<()>,
 ) {
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
+    let outcome: Result<(), BoxError> = tokio::select! {
+        outcome = connection.as_mut() => outcome.map_err(BoxError::from),
         () = async {
             tokio::select! {
                 _ = ended.changed() => {}
@@ -215,7 +211,7 @@ async fn converse(
         } => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(REQUEST_TIMEOUT, connection).await {
-                Ok(outcome) => outcome,
+                Ok(outcome) => outcome.map_err(BoxError::from),
                 Err(_) => Err("the client did not read its answer in time".into()),
             }
         }

@@ -45,6 +45,7 @@ pub const HOUSE: [Room; 13] = [
             "futures",
             "hex",
             "humantime",
+            "hyper",
             "hyper-util",
             "indicatif",
             "rpassword",
