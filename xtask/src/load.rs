@@ -6,11 +6,10 @@
 //! durable before it is acknowledged.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,7 +20,9 @@ use crypto::{Hash, HashAlgorithm, KeyKind, KeyPair, Message, Scheme, Signer};
 use devkit::issuer::{Algorithm, Claimant, GithubWorkflow, Issuer, IssuerOptions};
 use serde_json::{Value, json};
 
-/// Time for the instance to become ready, and for any answer.
+use crate::instance::{self, Instance, InstanceError};
+
+/// Time for any answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Longest load of one kind, in seconds: tokens live for five minutes.
@@ -56,9 +57,9 @@ pub enum LoadError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The binary could not be built.
-    #[error("the binary could not be built")]
-    Build,
+    /// There is no instance.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
     /// The development identity provider failed.
     #[error("the identity provider: {0}")]
     Issuer(#[from] devkit::DevkitError),
@@ -71,12 +72,6 @@ pub enum LoadError {
         status: u16,
         /// The beginning of the answer.
         body: String,
-    },
-    /// The instance is somewhere else than it should be.
-    #[error("the instance is not on loopback: {found}")]
-    NotLoopback {
-        /// What it said.
-        found: String,
     },
     /// A key could not be made or used.
     #[error("a key: {0}")]
@@ -135,7 +130,7 @@ pub const TABLE_HEAD: &str =
 /// # Errors
 /// When it cannot be started, or refuses a request.
 pub fn run(root: &Path, load: Load, mut tell: impl FnMut(&Figures)) -> Result<(), LoadError> {
-    let binary = build(root)?;
+    let binary = instance::build(root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -144,10 +139,10 @@ pub fn run(root: &Path, load: Load, mut tell: impl FnMut(&Figures)) -> Result<()
     let options =
         IssuerOptions { algorithm: Algorithm::Es256, ..IssuerOptions::new(Arc::new(now)) };
     let issuer = runtime.block_on(Issuer::start(options))?;
-    let directory = root.join("target").join("load").join(std::process::id().to_string());
-    fs::create_dir_all(&directory).map_err(io_error("making a folder"))?;
-    let outcome = Target::start(&binary, &directory, &issuer)
-        .and_then(|target| loads(&target, load, &mut tell));
+    let directory = instance::folder(root, "load")?;
+    let outcome = Instance::start(&binary, &directory, &issuer)
+        .map_err(LoadError::from)
+        .and_then(|target| loads(&target, &issuer, load, &mut tell));
     // Kept where something went wrong: what the instance said is in there.
     if outcome.is_ok() {
         fs::remove_dir_all(&directory).map_err(io_error("removing a folder"))?;
@@ -158,8 +153,13 @@ pub fn run(root: &Path, load: Load, mut tell: impl FnMut(&Figures)) -> Result<()
 /// Makes the request of a number.
 type Compose<'a> = &'a (dyn Fn(u64) -> Value + Sync);
 
-fn loads(target: &Target, load: Load, tell: &mut impl FnMut(&Figures)) -> Result<(), LoadError> {
-    let signer = Requester::new(target)?;
+fn loads(
+    target: &Instance,
+    issuer: &Issuer,
+    load: Load,
+    tell: &mut impl FnMut(&Figures),
+) -> Result<(), LoadError> {
+    let signer = Requester::new(target, issuer)?;
     let kinds: [(&'static str, &'static str, Compose<'_>); 4] = [
         ("v2 entries", "/api/v2/log/entries", &|number| signer.entry_v2(number)),
         ("v1 entries", "/api/v1/log/entries", &|number| signer.entry_v1(number)),
@@ -208,77 +208,6 @@ fn ask_until(
     Ok(waits)
 }
 
-/// A running instance. Dropping it ends it.
-struct Target {
-    child: Child,
-    address: SocketAddr,
-    token: String,
-    challenge: String,
-}
-
-impl Target {
-    fn start(binary: &Path, directory: &Path, issuer: &Issuer) -> Result<Self, LoadError> {
-        let ready = directory.join("ready");
-        let said = File::create(directory.join("said")).map_err(io_error("making a file"))?;
-        let child = Command::new(binary)
-            .arg("serve")
-            .arg("--data")
-            .arg(directory.join("data"))
-            .args(["--listen", "127.0.0.1:0", "--ready-file"])
-            .arg(&ready)
-            .arg("--issuer")
-            .arg(format!("github-actions={}", issuer.url()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .map_err(io_error("starting the instance"))?;
-        let workflow =
-            GithubWorkflow::new("octo-org", "app", ".github/workflows/load.yml", "refs/heads/main");
-        let token = issuer.mint(&workflow, AUDIENCE)?;
-        let claims = workflow.claims(issuer.url(), AUDIENCE, now());
-        let challenge = claims["sub"].as_str().unwrap_or_default().to_owned();
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut target = Self { child, address: unknown, token, challenge };
-        target.address = target.wait(&ready)?;
-        Ok(target)
-    }
-
-    fn wait(&mut self, ready: &Path) -> Result<SocketAddr, LoadError> {
-        let began = Instant::now();
-        let url = loop {
-            if let Ok(url) = fs::read_to_string(ready) {
-                break url;
-            }
-            let ended = self.child.try_wait().map_err(io_error("looking at the instance"))?;
-            if ended.is_some() || began.elapsed() > DEADLINE {
-                let source = io::Error::other("it did not become ready");
-                return Err(LoadError::Io { doing: "starting the instance", source });
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let address = url.trim_end().strip_prefix("http://").and_then(|rest| rest.parse().ok());
-        let address = address.filter(|address: &SocketAddr| address.ip().is_loopback());
-        address.ok_or(LoadError::NotLoopback { found: url })
-    }
-
-    /// The instance's memory in KiB; 0 where the system does not tell.
-    fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // It may have ended already; there is nobody to tell.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 const CERTIFICATES: &str = "/api/v2/signingCert";
 
 /// A signer with a certificate of the instance, as clients are.
@@ -293,12 +222,17 @@ struct Requester {
 }
 
 impl Requester {
-    fn new(target: &Target) -> Result<Self, LoadError> {
+    fn new(target: &Instance, issuer: &Issuer) -> Result<Self, LoadError> {
         let failed = |error: &dyn fmt::Display| LoadError::Key(error.to_string());
+        let workflow =
+            GithubWorkflow::new("octo-org", "app", ".github/workflows/load.yml", "refs/heads/main");
+        let token = issuer.mint(&workflow, AUDIENCE)?;
+        let claims = workflow.claims(issuer.url(), AUDIENCE, now());
+        let challenge = claims["sub"].as_str().unwrap_or_default();
         let key = KeyPair::generate(KeyKind::EcdsaP256).map_err(|error| failed(&error))?;
-        let proof = key.sign_bytes(target.challenge.as_bytes()).map_err(|error| failed(&error))?;
+        let proof = key.sign_bytes(challenge.as_bytes()).map_err(|error| failed(&error))?;
         let certificate = json!({
-            "credentials": {"oidcIdentityToken": target.token},
+            "credentials": {"oidcIdentityToken": token},
             "publicKeyRequest": {
                 "publicKey": {"algorithm": "ECDSA", "content": key.public_key().to_pem()},
                 "proofOfPossession": STANDARD.encode(proof),
@@ -403,21 +337,6 @@ impl Connection {
         let mut answer = vec![0; size];
         self.stream.read_exact(&mut answer)?;
         Ok((status, answer))
-    }
-}
-
-/// The optimised binary, brought up to date.
-fn build(root: &Path) -> Result<PathBuf, LoadError> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "countersign"])
-        .current_dir(root)
-        .status()
-        .map_err(io_error("running cargo"))?;
-    if status.success() {
-        Ok(root.join("target").join("release").join("countersign"))
-    } else {
-        Err(LoadError::Build)
     }
 }
 

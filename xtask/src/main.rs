@@ -1,4 +1,4 @@
-//! `cargo run -p xtask -- tidy`, `… interop` and `… load`: run one of the project's own checks and
+//! `cargo run -p xtask -- tidy`, `… interop`, `… load` and `… measure`: run one of the project's own checks and
 //! report what it found.
 
 use std::path::{Path, PathBuf};
@@ -6,17 +6,22 @@ use std::process::ExitCode;
 
 use xtask::interop::Selection;
 use xtask::load::{CONNECTIONS_MAX, Load, SECONDS_MAX, TABLE_HEAD};
+use xtask::measure::RUNS_MAX;
 
 const USAGE: &str = "\
 usage: cargo run -p xtask -- tidy
        cargo run -p xtask -- interop [all|python|javascript|registry|referrers|openssl|tuf|cosign]
        cargo run --release -p xtask -- load [SECONDS [CONNECTIONS]]
+       cargo run --release -p xtask -- measure [RUNS] [-- VERIFY-BLOB-ARGUMENTS...]
 
   tidy     the house's invariants
   interop  real clients against a running instance: those that are installed; `all` and a
            client's name fail where one is absent. xtask/interop/install installs them.
   load     entries, certificates and timestamps a second that an instance on this machine takes,
-           for SECONDS each (10) from CONNECTIONS at once (256)";
+           for SECONDS each (10) from CONNECTIONS at once (256)
+  measure  from process start to verdict, peak memory, requests and the binary's size; each
+           command runs RUNS times (200). After `--`, what to measure beside it: evidence that
+           is there already";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
         ["interop"] => interop(None),
         ["interop", which] => interop(Some(which)),
         ["load", numbers @ ..] => load(numbers),
+        ["measure", rest @ ..] => measure(rest),
         _ => usage(),
     }
 }
@@ -68,6 +74,25 @@ fn load(numbers: &[&str]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Measures one command and prints the figures.
+fn measure(words: &[&str]) -> ExitCode {
+    let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+    let given: Vec<_> = words.iter().skip(at + 1).map(|&word| word.to_owned()).collect();
+    let runs = match words[..at] {
+        [] => Some(200),
+        [runs] => runs.parse().ok(),
+        _ => None,
+    };
+    let Some(runs @ 1..=RUNS_MAX) = runs else { return usage() };
+    match xtask::measure::run(&workspace(), runs, &given) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("measure: {error}");
             ExitCode::from(2)
         }
     }
