@@ -17,11 +17,12 @@ pub mod login;
 mod source;
 mod spiffe;
 mod token;
+mod workload_api;
 
 pub use ambient::{Ambient, Provider};
 pub use source::{Places, TokenError};
-pub use spiffe::{GrpcStatus, WorkloadApiError};
 pub use token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
+pub use workload_api::{GrpcStatus, WorkloadApiError};
 
 /// The audience of tokens for Sigstore authorities.
 pub const AUDIENCE: &str = "sigstore";

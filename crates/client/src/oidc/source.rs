@@ -9,8 +9,8 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::de::DeserializeOwned;
 
-use super::spiffe::WorkloadApiError;
 use super::token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
+use super::workload_api::WorkloadApiError;
 use crate::address::{self, BadUrl};
 use crate::deadline::Deadline;
 use crate::environment::Environment;
