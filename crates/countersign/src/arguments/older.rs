@@ -33,8 +33,8 @@ impl Older {
         let mut older = Self::default();
         for piece in found.pieces {
             let (kind, place, holder) = (piece.kind, piece.place, piece.manifest);
-            let names = HashAlgorithm::ALL
-                .map(|algorithm| Digest::from(Hash::of(algorithm, &piece.bytes)));
+            let names =
+                HashAlgorithm::ALL.map(|algorithm| Digest::from(Hash::of(algorithm, &piece.bytes)));
             let Ok(evidence) = piece.parse() else { continue };
             if predicate_type_of(&evidence).as_deref() != Some(predicate_type) {
                 continue;

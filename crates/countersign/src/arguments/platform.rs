@@ -25,7 +25,8 @@ impl FromStr for WantedPlatform {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<_> = text.split('/').collect();
         let word = |text: &str| {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+            let fits =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
             !text.is_empty() && text.bytes().all(fits)
         };
         match words[..] {

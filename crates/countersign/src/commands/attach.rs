@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use client::Registry;
 use client::plausible::{self, Implausible};
 use client::registry::{AttachmentKind, BundleContent, Manifest};
-use evidence::bundle::{Content, Format, SignerMaterial};
+use evidence::bundle::{Format, SignerMaterial};
 use evidence::{Digest, Evidence, ImageRef};
 use serde_json::json;
 
@@ -103,10 +103,7 @@ impl Where {
                 });
                 let listed: Vec<_> = listed.collect();
                 let artifact = json!({"name": image, "digest": digest});
-                println!(
-                    "{}",
-                    json!({"schema": SCHEMA, "artifact": artifact, "attached": listed})
-                );
+                println!("{}", json!({"schema": SCHEMA, "artifact": artifact, "attached": listed}));
             }
             Output::Text => {
                 for Attached { kind, place, before } in attached {
@@ -197,9 +194,4 @@ fn note_if_bare(evidence: &Evidence, what: &str) {
         _ => return,
     };
     ui::note(&format!("{what} brings {missing} along: few will be able to verify it"));
-}
-
-/// Whether evidence is a signature over a payload, and no statement.
-fn is_simple_signing(evidence: &Evidence) -> bool {
-    matches!(evidence.content, Content::SimpleSigning { .. })
 }

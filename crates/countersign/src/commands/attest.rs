@@ -109,7 +109,8 @@ impl Attest {
                 older.remove_referrers(&shelf).await?;
             }
             if formats.cosign() {
-                let place = shelf.put_layer(&evidence, CosignTag::Attestation, older.layers()).await?;
+                let place =
+                    shelf.put_layer(&evidence, CosignTag::Attestation, older.layers()).await?;
                 ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
             }
             Ok(Exit::Success)

@@ -42,7 +42,9 @@ impl Load {
         let place = images::evidence_place(&image)?;
         let unreadable = |error: LayoutError| {
             let folder = self.dir.display();
-            Failure::usage(format!("no image can be loaded from {folder}")).caused_by(error)
+            Failure::usage(format!("no image can be loaded from {folder}"))
+                .caused_by(error)
+                .hint(format!("save one there with `countersign save --dir {folder} IMAGE`"))
         };
         let layout = Layout::open(&self.dir).map_err(unreadable)?;
         runtime::block_on(async {

@@ -11,9 +11,9 @@ use crate::arguments::images::{self, RegistryArguments};
 use crate::commands::load::failed;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
+use crate::runtime;
 use crate::ui::terminal::println;
 use crate::ui::{self, FAINT, GOOD, Output, plain, progress};
-use crate::runtime;
 
 /// Save an image with its signatures and attestations in a folder, as an OCI layout.
 ///

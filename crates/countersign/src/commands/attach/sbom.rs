@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use client::registry::{AttachmentKind, CosignTag, NewReferrer};
-use evidence::PredicateType;
+use client::registry::{AttachmentKind, CosignTag, Manifest, ManifestContent, NewReferrer};
 use evidence::cosign::Layer;
+use evidence::{Digest, PredicateType};
 
 use super::{Attached, Where};
 use crate::exit::{Exit, Failure};
@@ -166,11 +166,11 @@ impl Sbom {
 }
 
 /// What lies under the tag.
-fn layers(manifest: &client::registry::Manifest) -> Vec<evidence::Digest> {
+fn layers(manifest: &Manifest) -> Vec<Digest> {
     match &manifest.content {
-        client::registry::ManifestContent::Image(content) => {
+        ManifestContent::Image(content) => {
             content.layers.iter().map(|layer| layer.digest).collect()
         }
-        client::registry::ManifestContent::Index(_) => Vec::new(),
+        ManifestContent::Index(_) => Vec::new(),
     }
 }

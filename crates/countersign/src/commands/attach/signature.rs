@@ -1,5 +1,6 @@
 //! `attach signature`: a signature over a simple signing payload, put under Cosign's tag.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +12,7 @@ use evidence::cosign::{
 };
 use serde_json::{Value, json};
 
-use super::{Attached, Target, Where, is_simple_signing, note_if_bare};
+use super::{Attached, Target, Where, note_if_bare};
 use crate::arguments::attaching::layer;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -116,7 +117,6 @@ impl Signature {
             return Err(Failure::usage(message));
         }
         let evidence = files.evidence(payload)?;
-        debug_assert!(is_simple_signing(&evidence), "it was made of a payload");
         target.check(&evidence, what)?;
         note_if_bare(&evidence, what);
         let layer = files.with_chain(layer(&evidence)?)?;
@@ -135,7 +135,7 @@ fn implied_payload(target: &Target<'_>) -> Vec<u8> {
         Some(repository) => format!("index.docker.io/{repository}"),
         None => name,
     };
-    SimpleSigning::payload(target.digest(), &name, &std::collections::BTreeMap::new())
+    SimpleSigning::payload(target.digest(), &name, &BTreeMap::new())
 }
 
 /// What stands beside a payload, as read.
@@ -158,8 +158,7 @@ impl Files {
             Failure::usage("there is no signature to attach")
                 .hint("name its file with --signature, or a bundle with --bundle")
         })?;
-        let chain =
-            read(&arguments.certificate_chain, "certificate chain", ANNOTATION_SIZE_MAX)?;
+        let chain = read(&arguments.certificate_chain, "certificate chain", ANNOTATION_SIZE_MAX)?;
         let chain = chain.map(String::from_utf8).transpose();
         let chain = chain.map_err(|_| Failure::usage("the certificate chain is not PEM"))?;
         let log_entry = read(&arguments.rekor_response, "log entry", ANNOTATION_SIZE_MAX)?;

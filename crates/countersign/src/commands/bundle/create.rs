@@ -72,8 +72,10 @@ impl Create {
         let scheme = self.check_signature(&mut evidence, &key)?;
         if self.ignore_tlog {
             if !evidence.entries.is_empty() {
-                return Err(Failure::usage("the bundle has a log entry, which --ignore-tlog drops")
-                    .hint("leave --ignore-tlog away"));
+                return Err(Failure::usage(
+                    "the bundle has a log entry, which --ignore-tlog drops",
+                )
+                .hint("leave --ignore-tlog away"));
             }
             self.log.write(&evidence)?;
             return Ok(Exit::Success);
@@ -138,11 +140,7 @@ impl Create {
     }
 
     /// Tries the signature on the artifact, and writes the artifact's digest beside it.
-    fn check_signature(
-        &self,
-        evidence: &mut Evidence,
-        key: &PublicKey,
-    ) -> Result<Scheme, Failure> {
+    fn check_signature(&self, evidence: &mut Evidence, key: &PublicKey) -> Result<Scheme, Failure> {
         let digests: Vec<_> = hash_file(&self.artifact, &HashAlgorithm::ALL)?.into();
         let wrong = || {
             let artifact = self.artifact.display();

@@ -160,8 +160,10 @@ fn attestations_are_attached_as_what_they_are() {
     let image = world.push("acme/app", "v1");
     attest(&world, &image, "bundle.json");
     attest(&world, &image, "second.json");
-    let verify =
-        format!("verify-attestation {} --type https://example.com/note {image}", world.by_release());
+    let verify = format!(
+        "verify-attestation {} --type https://example.com/note {image}",
+        world.by_release()
+    );
     world.run(&verify).ends(10);
     let attach = |files: &str| world.run(&format!("attach attestation {files} -o json {image}"));
     let said = attach("--attestation bundle.json").ends(0).json();
@@ -179,8 +181,10 @@ fn attestations_are_attached_as_what_they_are() {
     // Without its certificate and log entry an envelope is nobody's.
     assert_eq!(world.run(&verify).ends(0).json_lines().len(), 2);
     assert_eq!(layers(&world, &image, "att").len(), 1);
-    assert_eq!(layers(&world, &image, "att")[0]["annotations"]["predicateType"],
-        "https://example.com/note");
+    assert_eq!(
+        layers(&world, &image, "att")[0]["annotations"]["predicateType"],
+        "https://example.com/note"
+    );
     world.run(&format!("clean -f --type attestation {image}")).ends(0);
     assert_eq!(world.run(&verify).ends(0).json_lines().len(), 2);
     // A bundle under the name that Cosign has for payloads.

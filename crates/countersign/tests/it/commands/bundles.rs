@@ -38,7 +38,8 @@ fn older(world: &World) -> Value {
 }
 
 fn pem(der: &str) -> String {
-    let lines: Vec<_> = der.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<_> =
+        der.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 

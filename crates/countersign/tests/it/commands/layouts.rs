@@ -12,7 +12,8 @@ fn laden(world: &World) -> String {
     world.write("bom.json", r#"{"spdxVersion": "SPDX-2.3"}"#);
     world.run(&format!("sign --formats both {image}")).ends(0);
     world.run(&format!("attest --type spdxjson --predicate bom.json {image}")).ends(0);
-    world.run(&format!("attest --formats cosign --type spdxjson --predicate bom.json {image}"))
+    world
+        .run(&format!("attest --formats cosign --type spdxjson --predicate bom.json {image}"))
         .ends(0);
     image
 }
