@@ -7,6 +7,7 @@
 //! over without recursion. The caller bounds the size.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
@@ -28,8 +29,19 @@ pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
 /// When it is not JSON, or not of the shape that `T` has. The error may quote the document: show it
 /// through [`proto_json::explain`].
 pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    read_with(json, PhantomData)
+}
+
+/// The same, for who wants something that no type alone can tell, such as fields by their names.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<'a, S: DeserializeSeed<'a>>(
+    json: &'a [u8],
+    seed: S,
+) -> Result<S::Value, serde_json::Error> {
     let mut document = serde_json::Deserializer::from_slice(json);
-    let value = T::deserialize(Strict(&mut document))?;
+    let value = seed.deserialize(Strict(&mut document))?;
     document.end()?;
     Ok(value)
 }
