@@ -10,6 +10,7 @@ mod completion;
 mod copy;
 mod coverage;
 mod demo;
+mod dockerfile;
 mod download;
 mod env;
 mod explain;
@@ -18,6 +19,7 @@ mod import_key_pair;
 mod initialize;
 mod load;
 mod login;
+mod manifest;
 mod policy;
 mod public_key;
 mod registry;
@@ -76,6 +78,7 @@ commands! {
     "copy": Copy(copy::Copy),
     "coverage": Coverage(coverage::Coverage),
     "demo": Demo(demo::Demo),
+    "dockerfile": Dockerfile(dockerfile::Dockerfile),
     "download": Download(download::Download),
     "env": Env(env::Env),
     "explain": Explain(explain::Explain),
@@ -85,6 +88,7 @@ commands! {
     "load": Load(load::Load),
     "login": Login(login::Login),
     "man": Man(completion::Man),
+    "manifest": Manifest(manifest::Manifest),
     "policy": Policy(policy::PolicyCommand),
     "public-key": PublicKey(public_key::PublicKeyCommand),
     "registry": Registry(registry::RegistryCommand),
@@ -118,6 +122,7 @@ impl Command {
             Self::Copy(command) => command.run(global),
             Self::Coverage(command) => command.run(global),
             Self::Demo(command) => command.run(),
+            Self::Dockerfile(command) => command.run(global),
             Self::Download(command) => command.run(global),
             Self::Env(command) => command.run(),
             Self::Explain(command) => command.run(global),
@@ -127,6 +132,7 @@ impl Command {
             Self::Load(command) => command.run(global),
             Self::Login(command) => command.run(global),
             Self::Man(command) => command.run(spelled()),
+            Self::Manifest(command) => command.run(global),
             Self::Policy(command) => command.run(global),
             Self::PublicKey(command) => command.run(),
             Self::Registry(command) => command.run(global),

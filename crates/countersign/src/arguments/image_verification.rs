@@ -2,6 +2,7 @@
 
 mod outcome;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
@@ -63,6 +64,25 @@ struct Judge<'j> {
 }
 
 impl ImageArguments {
+    /// Takes the images that files name, whose paths stand where images do; each once.
+    pub(crate) fn read_files(
+        &mut self,
+        read: impl Fn(&str) -> Result<Vec<String>, Failure>,
+    ) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        let mut images = Vec::new();
+        for path in &self.images {
+            images.extend(read(path)?.into_iter().filter(|image| seen.insert(image.clone())));
+        }
+        if images.is_empty() {
+            // Of nothing all would be verified.
+            let message = format!("{} names no image", self.images.join(", "));
+            return Err(Failure::usage(message).hint("look into the files that were given"));
+        }
+        self.images = images;
+        Ok(())
+    }
+
     /// Judges every image by the policy that is made for the trust root. That one cannot be looked up
     /// does not keep the others from being judged.
     pub(crate) fn judge(

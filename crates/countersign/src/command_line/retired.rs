@@ -28,8 +28,14 @@ enum Takes {
 }
 
 const SIGNING: &[&str] = &["sign", "sign-blob", "attest", "attest-blob"];
-const VERIFYING: &[&str] =
-    &["verify", "verify-attestation", "verify-blob", "verify-blob-attestation"];
+const VERIFYING: &[&str] = &[
+    "verify",
+    "verify-attestation",
+    "verify-blob",
+    "verify-blob-attestation",
+    "dockerfile verify",
+    "manifest verify",
+];
 
 /// All of them.
 pub(super) const RETIRED: &[Retired] = &[
@@ -48,6 +54,8 @@ pub(super) const RETIRED: &[Retired] = &[
             "verify-attestation",
             "verify-blob",
             "verify-blob-attestation",
+            "dockerfile verify",
+            "manifest verify",
         ],
         note: "referrers are always looked for",
     },
@@ -146,19 +154,29 @@ pub(super) const RETIRED: &[Retired] = &[
 /// The commands with those of these flags that are passed: no help, completion or advice is to
 /// name the others.
 pub(super) fn with_retired(command: Command, is_passed: impl Fn(&str) -> bool) -> Command {
+    let with = |command: Command, name: &str| {
+        let passed = of(name).filter(|retired| is_passed(retired.name));
+        passed.fold(command, |command, retired| command.arg(retired.argument()))
+    };
     command.mut_subcommands(|sub| {
         let name = sub.get_name().to_owned();
-        let passed = of(&name).filter(|retired| is_passed(retired.name));
-        passed.fold(sub, |sub, retired| sub.arg(retired.argument()))
+        with(sub, &name).mut_subcommands(|verb| {
+            let name = format!("{name} {}", verb.get_name());
+            with(verb, &name)
+        })
     })
 }
 
 /// What is to be said of those that were passed.
 pub(super) fn notes(matches: &ArgMatches) -> Vec<String> {
     let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let (name, matches) = match matches.subcommand() {
+        Some((verb, matches)) => (format!("{name} {verb}"), matches),
+        None => (name.to_owned(), matches),
+    };
     // Known to the parser are only those that are passed.
     let passed =
-        of(name).filter(|retired| matches.try_contains_id(retired.name).is_ok_and(|given| given));
+        of(&name).filter(|retired| matches.try_contains_id(retired.name).is_ok_and(|given| given));
     passed.map(|retired| format!("--{} does nothing: {}", retired.name, retired.note)).collect()
 }
 

@@ -71,6 +71,15 @@ impl Verify {
         Ok(image_verification::exit(&judged))
     }
 
+    /// The same for the images that files name, whose paths stand where images do.
+    pub(super) fn of_files(
+        mut self,
+        read: impl Fn(&str) -> Result<Vec<String>, Failure>,
+    ) -> Result<Self, Failure> {
+        self.images.read_files(read)?;
+        Ok(self)
+    }
+
     /// The policy, once there is a trust root. What is wrong with the arguments is told before
     /// anybody is asked for one.
     fn policy(&self) -> Result<PolicyUnder<'_>, Failure> {

@@ -14,6 +14,7 @@ mod keys;
 mod kubernetes;
 mod layouts;
 mod login;
+mod named_in_files;
 mod platforms;
 mod policies;
 mod recursive;
