@@ -1,7 +1,5 @@
-//! JSON of strangers: objects only where objects are meant.
-//!
-//! Serde would also take an array for a structure, field by field in order, which no other reader
-//! of these formats does; what only we understand must not be understood.
+//! JSON of strangers: a document that is an object, read by [`evidence::json`], which takes no list
+//! for one.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +16,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_j
             object(deserializer).map(Self)
         }
     }
-    serde_json::from_slice(json).map(|Object(value)| value)
+    evidence::json::read(json).map(|Object(value)| value)
 }
 
 /// For `deserialize_with`: reads a structure out of an object and out of nothing else.
