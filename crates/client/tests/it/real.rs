@@ -1,5 +1,6 @@
 //! The registry that most others are made of (`docker-registry`, CNCF distribution), run here with
-//! a password and with tokens. Where it is not installed the tests say so and do nothing.
+//! a password and with tokens. Where it is not installed the tests say so and do nothing,
+//! unless it was promised to be there.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,6 +17,7 @@ use crypto::{KeyKind, Scheme};
 use evidence::{Digest, ImageRef, UnixTime};
 use serde_json::json;
 use testkit::Key;
+use testkit::tools::skip_without;
 
 use crate::server::{Reply, Server};
 use crate::tls::Authority;
@@ -52,7 +54,7 @@ pub(crate) fn start(directory: tempfile::TempDir, auth: &str) -> Option<Running>
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = spawned else {
-        println!("skipped: docker-registry is not installed");
+        skip_without("docker-registry");
         return None;
     };
     let mut lines = BufReader::new(child.stderr.take().unwrap());
@@ -142,7 +144,7 @@ async fn refuses(running: &Running, with: impl Fn(Keychain) -> Registry) {
 fn htpasswd(directory: &Path) -> Option<()> {
     let made = Command::new("htpasswd").args(["-Bbn", "ali", "open sesame"]).output();
     let Ok(made) = made else {
-        println!("skipped: htpasswd is not installed");
+        skip_without("htpasswd");
         return None;
     };
     std::fs::write(directory.join("htpasswd"), made.stdout).unwrap();
