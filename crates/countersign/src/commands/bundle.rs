@@ -4,11 +4,11 @@ mod create;
 mod inspect;
 mod upgrade;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use client::{Log, LogVersion};
+use client::log::ProveError;
+use client::{BadUrl, Log, LogVersion};
 use evidence::Evidence;
 
 use super::write_document;
@@ -43,7 +43,7 @@ struct LogAndOutput {
 
     /// Where to write the bundle, instead of standard output.
     #[arg(long, value_name = "FILE")]
-    out: Option<std::path::PathBuf>,
+    out: Option<PathBuf>,
 }
 
 impl Bundle {
@@ -58,18 +58,17 @@ impl Bundle {
 
 impl LogAndOutput {
     fn log(&self) -> Result<Log, Failure> {
-        let url = self.rekor_url.parse().map_err(|error: client::BadUrl| {
+        let url = self.rekor_url.parse().map_err(|error: BadUrl| {
             Failure::usage(format!("cannot use --rekor-url {}", self.rekor_url.escape_debug()))
                 .caused_by(error)
         })?;
-        Ok(Log::new(Arc::clone(&http_client()?), LogVersion::V1, url))
+        Ok(Log::new(http_client()?, LogVersion::V1, url))
     }
 
     /// Fetches the proofs that a bundle of today needs and older formats have not.
     async fn prove(&self, evidence: &mut Evidence, global: &Global) -> Result<usize, Failure> {
         let proven = self.log()?.add_proofs(evidence, global.deadline()).await;
         proven.map_err(|error| {
-            use client::log::ProveError;
             let (exit, hint) = match &error {
                 ProveError::Fetch { source, .. } => (Exit::Unknown, source.hint()),
                 ProveError::OtherEntry { .. } => {
