@@ -14,8 +14,6 @@ use evidence::{Certificate, UnixTime};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::trust_root::NAMED_MAX;
-
 /// Most authorities above a signer (the limit of `rustls-webpki`).
 pub const AUTHORITIES_MAX: usize = 6;
 
@@ -78,8 +76,11 @@ pub enum BadChain {
     #[error("more than {AUTHORITIES_MAX} authorities above a signer")]
     TooLong,
     /// More than are read.
-    #[error("more than {NAMED_MAX} certificates")]
-    TooMany,
+    #[error("more than {max} certificates")]
+    TooMany {
+        /// The most read.
+        max: usize,
+    },
     /// An intermediate authority above which none of the roots stands.
     #[error("intermediate {index} leads to none of the roots")]
     NoRoot {

@@ -18,8 +18,8 @@ use crate::demands::{CertificateTransparency, Demands, Intermediates};
 use crate::explain::Trace;
 use crate::refusal::{Observers, Refusal};
 use crate::threshold::{check_none, check_threshold};
-use crate::time::{CLOCK_SKEW_MAX_S, VerifiedTime, window_of};
-use crate::trust_root::{CertificateAuthority, Log, TrustRoot};
+use crate::time::{CLOCK_SKEW_MAX_S, VerifiedTime};
+use crate::trust_root::{CertificateAuthority, Log, TrustRoot, Window};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
 /// a trusted CT log to publish it unless the policy waives that; or the holder of a key that the operator pinned.
@@ -132,7 +132,7 @@ pub fn verify(
                     };
                     (
                         format!("a certificate of {}", authority.uri),
-                        format!("valid {}{through}", window_of(certificate)),
+                        format!("valid {}{through}", Window::of(certificate)),
                     )
                 });
                 let demand = demands.transparency;
@@ -207,7 +207,7 @@ fn verify_under(
 ) -> Result<(), Refusal> {
     for time in times.iter().map(VerifiedTime::time) {
         let outside = |what, window| Refusal::NotValidAtTime { what, time, window };
-        let own = window_of(certificate);
+        let own = Window::of(certificate);
         if !own.contains(time) {
             return Err(outside("the certificate", own));
         }
@@ -217,7 +217,7 @@ fn verify_under(
         authority
             .chain
             .valid_at(time)
-            .map_err(|expired| outside("an authority's certificate", window_of(expired)))?;
+            .map_err(|expired| outside("an authority's certificate", Window::of(expired)))?;
     }
     // Validity was checked at every time above; the path itself does not depend on which.
     let first = times.first().time();

@@ -305,21 +305,16 @@ fn verify_under(
     if !authority.window.contains(time) {
         return Err(outside(authority.window));
     }
-    let signer_window = window_of(signer);
+    let signer_window = Window::of(signer);
     if !signer_window.contains(time) {
         return Err(outside(signer_window));
     }
     let Some(chain) = &authority.chain else { return Ok(()) };
-    chain.valid_at(time).map_err(|expired| outside(window_of(expired)))?;
+    chain.valid_at(time).map_err(|expired| outside(Window::of(expired)))?;
     if authority.signer.is_none() {
         // The pinned signer's chain was proven when the trust root was loaded; this one's was not.
         chain::check_timestamp_signer(signer, Criticality::Required).map_err(chain_refusal)?;
         chain.verify_leaf(signer, time).map_err(chain_refusal)?;
     }
     Ok(())
-}
-
-/// A certificate's own validity.
-pub(crate) fn window_of(certificate: &Certificate) -> Window {
-    Window { start: certificate.not_before(), end: Some(certificate.not_after()) }
 }

@@ -221,6 +221,11 @@ impl TrustRoot {
 }
 
 impl Window {
+    /// A certificate's own validity.
+    pub(crate) fn of(certificate: &Certificate) -> Self {
+        Self { start: certificate.not_before(), end: Some(certificate.not_after()) }
+    }
+
     /// Whether the moment lies inside; both ends do.
     #[must_use]
     pub fn contains(&self, time: UnixTime) -> bool {

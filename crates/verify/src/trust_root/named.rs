@@ -4,9 +4,8 @@
 
 use evidence::Certificate;
 
-use super::{CertificateAuthority, TimestampAuthority, TrustRoot};
+use super::{CertificateAuthority, TimestampAuthority, TrustRoot, Window};
 use crate::chain::{AUTHORITIES_MAX, BadChain, Links, check_link};
-use crate::time::window_of;
 
 /// Most certificates that may be named at once. A certificate authority has a handful.
 pub const NAMED_MAX: usize = 32;
@@ -45,7 +44,7 @@ impl TrustRoot {
             return Err(BadChain::Empty);
         }
         if roots.len() + intermediates.len() > NAMED_MAX {
-            return Err(BadChain::TooMany);
+            return Err(BadChain::TooMany { max: NAMED_MAX });
         }
         let mut paths: Vec<_> = roots.iter().map(|root| vec![root.clone()]).collect();
         for (index, intermediate) in intermediates.iter().enumerate() {
@@ -56,7 +55,7 @@ impl TrustRoot {
             paths.extend(found);
         }
         let authority = |path: Vec<Certificate>| {
-            let window = path.last().map(window_of).ok_or(BadChain::Empty)?;
+            let window = path.last().map(Window::of).ok_or(BadChain::Empty)?;
             CertificateAuthority::new(name.to_owned(), path, window, Links::Verified)
         };
         self.authorities = paths.into_iter().map(authority).collect::<Result<_, _>>()?;
@@ -71,9 +70,9 @@ impl TrustRoot {
     /// timestamps.
     pub fn stamped_by(mut self, name: &str, chain: Vec<Certificate>) -> Result<Self, BadChain> {
         if chain.len() > NAMED_MAX {
-            return Err(BadChain::TooMany);
+            return Err(BadChain::TooMany { max: NAMED_MAX });
         }
-        let window = chain.last().map(window_of).ok_or(BadChain::Empty)?;
+        let window = chain.last().map(Window::of).ok_or(BadChain::Empty)?;
         self = self.with_named("timestamp authority", &[&chain]);
         let authority = TimestampAuthority::new(name.to_owned(), chain, window, Links::Verified)?;
         self.timestamp_authorities = vec![authority];

@@ -86,7 +86,7 @@ fn certificates_that_make_no_trust_are_refused() {
         BadChain::NoRoot { index: 1 }
     );
     let many = vec![own[0].clone(); NAMED_MAX];
-    assert_eq!(named(&own[1..], &many), BadChain::TooMany);
+    assert_eq!(named(&own[1..], &many), BadChain::TooMany { max: NAMED_MAX });
     TrustRoot::of_nobody().certified_by("named", &own[1..], &many[1..]).unwrap();
     let leaf = Instance::default().certificate(&Scene::v1().key).seal();
     assert_eq!(named(&parse(&[leaf]), &[]), BadChain::NotAnAuthority { index: 0 });
@@ -102,7 +102,7 @@ fn certificates_that_make_no_trust_are_refused() {
 
     let stamped = |chain| TrustRoot::of_nobody().stamped_by("named", chain).unwrap_err();
     assert_eq!(stamped(Vec::new()), BadChain::Empty);
-    assert_eq!(stamped(vec![own[0].clone(); NAMED_MAX + 1]), BadChain::TooMany);
+    assert_eq!(stamped(vec![own[0].clone(); NAMED_MAX + 1]), BadChain::TooMany { max: NAMED_MAX });
     assert_eq!(stamped(many), BadChain::TooLong);
     let for_code = stamped(own.clone());
     assert!(matches!(for_code, BadChain::WrongUsage { index: 0, .. }), "{for_code:?}");
