@@ -26,7 +26,7 @@ use crate::trust_root::{Log, TrustRoot, Window};
 pub struct VerifiedEntry {
     body: Body,
     log_id: Vec<u8>,
-    log_host: String,
+    log_name: String,
     log_index: u64,
     promised_time: Option<UnixTime>,
     log_windows: NonEmpty<Window>,
@@ -47,10 +47,10 @@ impl VerifiedEntry {
         &self.log_id
     }
 
-    /// The host under which the trust root names the log.
+    /// What to call the log: the host of the URL that the trust root gives it, else its key.
     #[must_use]
-    pub fn log_host(&self) -> &str {
-        &self.log_host
+    pub fn log_name(&self) -> &str {
+        &self.log_name
     }
 
     /// The entry's number in the log: as promised, which in v1 counts over all shards, else its
@@ -192,7 +192,7 @@ fn verify_entry_of(
     Ok(VerifiedEntry {
         body: entry.body.clone(),
         log_id: entry.log_id.clone(),
-        log_host: log.host.clone(),
+        log_name: log.name(),
         log_index,
         promised_time,
         log_windows: NonEmpty::collect(others).unwrap_or(NonEmpty::new(log.window)),
@@ -217,7 +217,7 @@ fn verify_promise(
     }
     trace.passed(Check::LogPromise, || {
         (
-            format!("the promise of {}", log.host),
+            format!("the promise of {}", log.name()),
             format!("promised at {time} as entry {}", entry.log_index),
         )
     });
@@ -273,12 +273,8 @@ fn verify_checkpoint(
     // A v2 log's origin is the host of its URL. A v1 log's is a name and a tree, which private
     // instances choose freely; its key alone identifies it.
     let is_v2 = matches!(entry.body, Body::HashedRekordV2(_) | Body::DsseV2(_));
-    if is_v2 && checkpoint.origin != log.host {
-        return Err(Refusal::WrongOrigin {
-            index,
-            wanted: log.host.clone(),
-            found: checkpoint.origin,
-        });
+    if is_v2 && log.host.as_ref() != Some(&checkpoint.origin) {
+        return Err(Refusal::WrongOrigin { index, wanted: log.name(), found: checkpoint.origin });
     }
     // Lines of other keys are ignored; every line that claims this log's key must verify.
     let hint = &log.id[..log.id.len().min(4)];

@@ -9,6 +9,8 @@ mod wire;
 
 use std::num::NonZeroU8;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use crypto::{PublicKey, Scheme};
 use evidence::key_details::KeyDetailsError;
 use evidence::{Certificate, UnixTime};
@@ -70,11 +72,20 @@ pub struct Window {
 pub(crate) struct Log {
     /// How entries and certificate timestamps name it.
     pub(crate) id: Vec<u8>,
-    /// The host of its base URL, which is a v2 log's origin.
-    pub(crate) host: String,
+    /// The host of its base URL, which is a v2 log's origin. Trusted roots made of keys alone name
+    /// none, and what no check needs is not demanded of them.
+    pub(crate) host: Option<String>,
     pub(crate) key: PublicKey,
     pub(crate) scheme: Scheme,
     pub(crate) window: Window,
+}
+
+impl Log {
+    /// What to call it where people read: its host, or else its key ID as the trust root writes it.
+    pub(crate) fn name(&self) -> String {
+        let unnamed = || format!("the log with key ID {}", STANDARD.encode(&self.id));
+        self.host.clone().unwrap_or_else(unnamed)
+    }
 }
 
 /// A certificate authority that is believed.
@@ -149,7 +160,7 @@ pub enum ParseTrustRootError {
         source: KeyDetailsError,
     },
     /// A base URL without a host.
-    #[error("{kind} {index} has no base URL with a host")]
+    #[error("the base URL of {kind} {index} has no host")]
     BadUrl {
         /// Kind of the member.
         kind: &'static str,

@@ -178,7 +178,10 @@ impl Instance {
         let bytes = key.raw_bytes.and_then(|bytes| STANDARD.decode(bytes).ok());
         let bytes = bytes.ok_or(place.missing("key in base64"))?;
         let bad_url = ParseTrustRootError::BadUrl { kind: place.kind, index: place.index };
-        let host = self.base_url.as_deref().and_then(host).ok_or(bad_url)?.to_owned();
+        let host = match self.base_url.as_deref() {
+            None | Some("") => None,
+            Some(url) => Some(host(url).ok_or(bad_url)?.to_owned()),
+        };
         let key = details.parse_key(&bytes).map_err(|source| place.key(source))?;
         Ok(Some(Log { id, host, key, scheme: details.scheme(), window }))
     }

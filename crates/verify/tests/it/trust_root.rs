@@ -157,7 +157,6 @@ fn the_host_of_a_url_is_a_v2_logs_origin() {
     let instance = testkit::Instance::default();
     let right = instance.trust_root(&instance.issue());
     for url in [
-        "",
         "log.example",
         "ftp://log.example",
         "https://",
@@ -170,6 +169,30 @@ fn the_host_of_a_url_is_a_v2_logs_origin() {
         let error = TrustRoot::pin(root.to_string().as_bytes()).unwrap_err();
         let kind = "transparency log";
         assert_eq!(error, ParseTrustRootError::BadUrl { kind, index: 1 }, "{url}");
+    }
+}
+
+/// Cosign writes none where it is given keys alone. A v2 log cannot do without.
+#[test]
+fn a_log_without_a_url_goes_by_its_key() {
+    use testkit::Scene;
+    use verify::Refusal;
+    let without = |scene: Scene, url: Option<&'static str>| {
+        let scene = scene.on_trust_root(move |root| {
+            for list in ["tlogs", "ctlogs"] {
+                for log in root[list].as_array_mut().unwrap() {
+                    log["baseUrl"] = url.into();
+                }
+            }
+        });
+        crate::judging::prove(&scene)
+    };
+    for url in [None, Some("")] {
+        let claim = without(Scene::v1(), url).unwrap();
+        assert!(claim.entries()[0].log_name().starts_with("the log with key ID "), "{url:?}");
+        let refusal = without(Scene::v2(), url).unwrap_err();
+        let Refusal::WrongOrigin { wanted, .. } = refusal else { panic!("{refusal:?}") };
+        assert!(wanted.starts_with("the log with key ID "), "{wanted}");
     }
 }
 

@@ -101,7 +101,7 @@ fn print_ground(out: &mut String, ground: &Ground) {
                 print_field(
                     out,
                     "logged",
-                    &format!("as entry {} of {}", entry.log_index(), entry.log_host()),
+                    &format!("as entry {} of {}", entry.log_index(), entry.log_name()),
                 );
             }
             if let Some(statement) = claim.statement() {

@@ -117,7 +117,7 @@ fn flags_side_by_side_describe_the_same_services() {
     assert_eq!(world.run_alone(&old).ends(0).stdout, said);
 
     // What is not said of a log has always been so; what belongs to no log is not passed over.
-    let sparse = world.run_alone(&format!("trusted-root create {fulcio} {ctfe}"));
+    let sparse = world.run_alone(&format!("trusted-root create {fulcio} --ctfe-key ct.pem"));
     let sparse: Value = serde_json::from_str(&sparse.ends(0).stdout).unwrap();
     assert_eq!(start(&sparse["ctlogs"][0]), "1970-01-01T00:00:00Z");
     let ends = "--ctfe-end-time 2027-01-01T00:00:00Z";
