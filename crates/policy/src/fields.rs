@@ -3,7 +3,7 @@
 //!
 //! As in Kubernetes' Go types, null and the empty string are the same as an absent field.
 
-use crate::problem::{Problem, Wrong};
+use crate::problem::{Problem, Wrong, cut};
 use crate::yaml::{Node, Value};
 
 /// Longest text of one field, in bytes, where the field has no closer bound: policies in CUE and
@@ -163,8 +163,7 @@ impl<'a> Fields<'a> {
             if !self.asked.contains(&key.as_str()) {
                 let nearest = nearest(key, &self.asked);
                 // The name is the author's, so it may hold anything.
-                let shown: String = key.chars().take(80).flat_map(char::escape_debug).collect();
-                let path = self.path_of(&shown);
+                let path = self.path_of(&cut(key));
                 found.push(Problem::at(node.line, path, Wrong::Unknown { nearest }));
             }
         }

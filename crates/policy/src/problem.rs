@@ -234,7 +234,7 @@ fn both(found: &[&str]) -> String {
 }
 
 /// At most 80 characters of what was found, for a message; control characters escaped.
-fn cut(found: &str) -> String {
+pub(crate) fn cut(found: &str) -> String {
     let mut shown: String = found.chars().take(80).flat_map(char::escape_debug).collect();
     if found.chars().nth(80).is_some() {
         shown.push('…');

@@ -119,7 +119,7 @@ pub enum YamlError {
     DuplicateKey {
         /// Line of the second, counted from 1.
         line: usize,
-        /// The key.
+        /// The key, cut to 80 characters, control characters escaped.
         key: String,
     },
     /// A word that YAML 1.1 and 1.2 read differently.
@@ -235,7 +235,8 @@ impl Builder {
             return Err(YamlError::BadKey { line });
         };
         if !keys.insert(text.clone()) {
-            return Err(YamlError::DuplicateKey { line, key: text });
+            let key = text.chars().take(80).flat_map(char::escape_debug).collect();
+            return Err(YamlError::DuplicateKey { line, key });
         }
         *key = Some(text);
         Ok(())

@@ -9,7 +9,7 @@ use std::fmt;
 use super::{ClusterImagePolicy, LabelRule, MatchResource, Mode};
 use crate::fields::{ENTRIES_MAX, Fields, Found, Place};
 use crate::glob::ClusterImagePolicyGlob;
-use crate::problem::{Problem, Problems, Wrong};
+use crate::problem::{Problem, Problems, Wrong, cut};
 use crate::yaml;
 
 const API_VERSIONS: [&str; 2] = ["policy.sigstore.dev/v1beta1", "policy.sigstore.dev/v1alpha1"];
@@ -112,7 +112,7 @@ pub fn parse(text: &str, controller_namespace: &str) -> Result<Parsed, Problems>
     let mut names = HashSet::new();
     for policy in &policies {
         if !names.insert(policy.name.as_str()) {
-            let field = format!("metadata.name `{}`", policy.name);
+            let field = format!("metadata.name `{}`", cut(&policy.name));
             reader.found.push(Problem { line: None, field, wrong: Wrong::DuplicateName });
         }
     }
@@ -261,7 +261,7 @@ impl Reader<'_> {
                 return Vec::new();
             }
             for (key, node) in entries {
-                let path = format!("{}.{key}", labels.path);
+                let path = format!("{}.{}", labels.path, cut(key));
                 let place = Place { node, path };
                 // An empty label value is a value, so this is not `Place::text`'s question.
                 let yaml::Value::Text(value) = &node.value else {

@@ -16,7 +16,7 @@ use verify::{
 use super::{ReadFile, VERSION};
 use crate::fields::{ENTRIES_MAX, Fields, Found, Place};
 use crate::language::Language;
-use crate::problem::{Problem, Problems, Wrong};
+use crate::problem::{Problem, Problems, Wrong, cut};
 use crate::regexp::Regexp;
 use crate::yaml::{self, Value};
 
@@ -212,7 +212,7 @@ impl Reader<'_> {
                     annotations.insert(name.clone(), value.clone());
                 }
                 other => {
-                    let place = Place { node, path: format!("{}.{name:.64}", place.path) };
+                    let place = Place { node, path: format!("{}.{}", place.path, cut(name)) };
                     let found = other.kind();
                     self.found.push(place.problem(Wrong::WrongType { wanted: "text", found }));
                 }

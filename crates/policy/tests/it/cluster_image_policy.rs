@@ -103,6 +103,23 @@ fn accepts_each_valid_case_and_lowers_what_it_supports() {
     }
 }
 
+/// A policy's author may not be who reads what is wrong with it, on a terminal.
+#[test]
+fn what_is_told_of_a_key_or_name_cannot_move_the_cursor() {
+    let key = format!("\"\\e[2J{}\"", "k".repeat(300));
+    let head = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\n";
+    for rest in [
+        format!("{key}: 1"),
+        format!("{key}: 1\n{key}: 2"),
+        format!("spec: {{match: [{{resource: pods, selector: {{matchLabels: {{{key}: 1}}}}}}]}}"),
+        format!("metadata: {{name: {key}}}\n---\n{head}metadata: {{name: {key}}}"),
+    ] {
+        let told = read(&format!("{head}{rest}\n")).unwrap_err().to_string();
+        assert!(told.contains("\\u{1b}[2Jk"), "{told}");
+        assert!(!told.contains('\u{1b}') && !told.contains(&"k".repeat(81)), "{told}");
+    }
+}
+
 /// What policy-controller's invalid cases must be refused for.
 const REASONS: &[(&str, &[&str])] = &[
     ("empty-keyref.yaml", &[NO_KEY]),
