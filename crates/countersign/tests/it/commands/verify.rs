@@ -309,3 +309,25 @@ fn a_wrong_policy_file_is_told_first() {
     alone("coverage UPPER").ends(2).says(&["UPPER"]);
     alone("coverage --repository UPPER").ends(2).says(&["UPPER"]);
 }
+
+/// One request for the tag, three for the lists; a manifest and a bundle for each referrer, which
+/// nothing can stand in for: a list is not believed, and only the manifest names the bundle.
+#[test]
+fn all_of_five_referrers_are_read_in_fourteen_requests() {
+    let (world, image, _) = signed();
+    for _ in 1..5 {
+        world.run(&format!("sign {image}")).ends(0);
+    }
+    let count = |more: &str| {
+        world.registry.clear_requests();
+        world.run(&format!("verify {} {more} {image}", world.by_release())).ends(0);
+        let requests = world.registry.requests();
+        let line =
+            |request: &devkit::RecordedRequest| format!("{} {}", request.method, request.path);
+        let lines: std::collections::BTreeSet<_> = requests.iter().map(line).collect();
+        assert_eq!(lines.len(), requests.len(), "something was asked for twice: {requests:#?}");
+        requests.len()
+    };
+    assert_eq!(count("--explain"), 14);
+    assert_eq!(count(""), 8, "the first two suffice");
+}
