@@ -241,7 +241,7 @@ fn signature(piece: &Piece, ground: &Ground) -> Option<Signature> {
         log_entries: claim
             .entries()
             .iter()
-            .map(|entry| format!("{} entry {}", entry.log_host(), entry.log_index()))
+            .map(|entry| format!("{} entry {}", entry.log_name(), entry.log_index()))
             .collect(),
         source: source.clone(),
     })
