@@ -245,6 +245,17 @@ pub enum Refusal {
         /// When it is valid.
         window: Window,
     },
+    /// Nobody who is trusted says when the signature was made, so that it is judged as of now, which
+    /// is outside a validity window.
+    #[error("nothing trusted says when the signature was made, and {what} is not valid now")]
+    NotValidNow {
+        /// The certificate, an authority's certificate, or the authority in the trust root.
+        what: &'static str,
+        /// The time that it is judged at.
+        now: UnixTime,
+        /// When it is valid.
+        window: Window,
+    },
     /// No certificate timestamp of a trusted CT log.
     #[error("no trusted certificate transparency log promised to publish the certificate")]
     NoCertificateTimestamp {
@@ -463,6 +474,7 @@ impl Refusal {
             | Self::UnknownAuthority
             | Self::BadCertificate(_)
             | Self::NotValidAtTime { .. }
+            | Self::NotValidNow { .. }
             | Self::AmbiguousName { .. }
             | Self::NoIssuer => Check::Certificate,
             Self::WrongKey => Check::Key,
@@ -534,7 +546,8 @@ impl Refusal {
             Self::LogKeyNotValid { time, window, .. }
             | Self::TimestampAuthorityNotValid { time, window, .. }
             | Self::CtLogKeyNotValid { time, window }
-            | Self::NotValidAtTime { time, window, .. } => text(window, time),
+            | Self::NotValidAtTime { time, window, .. }
+            | Self::NotValidNow { now: time, window, .. } => text(window, time),
             Self::WrongOrigin { wanted, found, .. } => text(wanted, found),
             Self::CheckpointMismatch { wanted, found, .. } => {
                 let tree = |(size, root): &(TreeSize, NodeHash)| {
@@ -605,7 +618,7 @@ impl Refusal {
             Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
                 Some("give the artifact itself, not only its digest")
             }
-            Self::NoTrustedTime => Some(
+            Self::NoTrustedTime | Self::NotValidNow { .. } => Some(
                 "sign again with a timestamp authority, or with a log that promises a time (v1)",
             ),
             Self::TimeInFuture { .. } => Some("check this machine's clock"),

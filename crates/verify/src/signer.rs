@@ -18,7 +18,7 @@ use crate::demands::{CertificateTransparency, Demands, Intermediates};
 use crate::explain::Trace;
 use crate::refusal::{Observers, Refusal};
 use crate::threshold::{check_none, check_threshold};
-use crate::time::{CLOCK_SKEW_MAX_S, VerifiedTime};
+use crate::time::{CLOCK_SKEW_MAX_S, Observer, VerifiedTime};
 use crate::trust_root::{CertificateAuthority, Log, TrustRoot, Window};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
@@ -205,8 +205,14 @@ fn verify_under(
     times: &NonEmpty<VerifiedTime>,
     authority: &CertificateAuthority,
 ) -> Result<(), Refusal> {
-    for time in times.iter().map(VerifiedTime::time) {
-        let outside = |what, window| Refusal::NotValidAtTime { what, time, window };
+    for observed in times.iter() {
+        let time = observed.time();
+        let outside = |what, window| match observed.observer() {
+            Observer::Now => Refusal::NotValidNow { what, now: time, window },
+            Observer::Log | Observer::TimestampAuthority(_) => {
+                Refusal::NotValidAtTime { what, time, window }
+            }
+        };
         let own = Window::of(certificate);
         if !own.contains(time) {
             return Err(outside("the certificate", own));

@@ -57,6 +57,7 @@ fn name(refusal: &Refusal) -> &'static str {
         UnknownAuthority,
         BadCertificate,
         NotValidAtTime,
+        NotValidNow,
         NoCertificateTimestamp,
         MalformedCertificateTimestamps,
         BadCertificateTimestamp,

@@ -167,7 +167,7 @@ fn a_certificate_is_judged_at_a_signed_time_else_now() {
     for scene in contents() {
         let expired = scene.clone().with(|scene| scene.now = late);
         let refusal = prove(&expired, UNLOGGED).unwrap_err();
-        assert!(matches!(refusal, Refusal::NotValidAtTime { .. }), "{refusal:?}");
+        assert!(matches!(refusal, Refusal::NotValidNow { .. }), "{refusal:?}");
         // Whoever stamped it in time keeps it good.
         prove(&expired.clone().with(|scene| scene.timestamps = 1), UNLOGGED).unwrap();
         // A stamp from when it was not valid is not made good by its being valid now.
@@ -181,7 +181,7 @@ fn a_certificate_is_judged_at_a_signed_time_else_now() {
     for scene in layers() {
         let expired = scene.with(|scene| scene.now = late);
         let refusal = prove_layer(&expired, UNLOGGED).unwrap_err();
-        assert!(matches!(refusal, Refusal::NotValidAtTime { .. }), "{refusal:?}");
+        assert!(matches!(refusal, Refusal::NotValidNow { .. }), "{refusal:?}");
     }
     // Nor does an entry that promises no time, of a log that is retired by now.
     let v2 = Scene::v2().with(|scene| {
@@ -328,7 +328,7 @@ fn a_waiver_gives_up_one_thing() {
         let wanted: BTreeSet<_> = gives_up.iter().copied().collect();
         assert_eq!(met.keys().copied().collect::<BTreeSet<_>>(), wanted, "{waiver}");
         let accepts = |refusal: &str| met.get(refusal).is_some_and(|all| all.contains(&Ok(())));
-        let expired = Err("NotValidAtTime".to_owned());
+        let expired = Err("NotValidNow".to_owned());
         match waiver {
             "logging" => {
                 for untimed in ["NoTrustedTime", "UnknownTimestampAuthority"] {
@@ -392,7 +392,7 @@ fn entries_of_unknown_logs_are_passed_over() {
     // Not even when an entry would have promised a better time.
     let expired = nobodys(Scene::v1());
     let refusal = prove(&expired, UNLOGGED).unwrap_err();
-    assert!(matches!(refusal, Refusal::NotValidAtTime { .. }), "{refusal:?}");
+    assert!(matches!(refusal, Refusal::NotValidNow { .. }), "{refusal:?}");
     // Beside one of a log that is known it is passed over, and that one counts.
     let both = Scene::v1()
         .with(|scene| {
