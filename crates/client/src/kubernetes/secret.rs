@@ -131,8 +131,21 @@ impl KeySecret {
     fn parse(at: &SecretRef, answer: &Answer) -> Result<Self, FetchError> {
         let malformed = || answer.malformed("a Secret of v1", "something else");
         let whole: Map<String, Value> = json::parse(&answer.body).map_err(|_| malformed())?;
-        if whole.get("kind").and_then(Value::as_str) != Some("Secret") {
+        let text = |of: &Map<String, Value>, name| match of.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let Some(Value::Object(metadata)) = whole.get("metadata") else { return Err(malformed()) };
+        if text(&whole, "apiVersion") != "v1" || text(&whole, "kind") != "Secret" {
             return Err(malformed());
+        }
+        if text(metadata, "namespace") != at.namespace() || text(metadata, "name") != at.name() {
+            return Err(answer.malformed("the Secret that was asked for", "another"));
+        }
+        // A write without it is unconditional (Kubernetes API conventions, "Concurrency Control and
+        // Consistency").
+        if text(metadata, "resourceVersion").is_empty() {
+            return Err(answer.malformed("a `resourceVersion` in the Secret's metadata", "none"));
         }
         let data = match whole.get("data") {
             None | Some(Value::Null) => BTreeMap::new(),
@@ -195,7 +208,7 @@ impl KeySecret {
     /// nothing but what was read.
     fn with(self, keys: &KeyEntries<'_>) -> Result<Vec<u8>, KubernetesError> {
         let Self { at: secret, data, whole } = self;
-        if data.contains_key(PRIVATE_KEY) || data.contains_key(PUBLIC_KEY) {
+        if [PRIVATE_KEY, PUBLIC_KEY, PASSWORD].iter().any(|entry| data.contains_key(*entry)) {
             return Err(KubernetesError::Taken { secret });
         }
         if whole.get("immutable") == Some(&Value::Bool(true)) {

@@ -215,12 +215,44 @@ async fn keys_are_not_overwritten() {
     for (there, wanted) in [
         (secret(&json!({"cosign.key": "eA=="})), taken),
         (secret(&json!({"cosign.pub": "eA=="})), taken),
+        (secret(&json!({"cosign.password": "eA=="})), taken),
         (immutable, fixed),
     ] {
         let (outcome, written) = stored(move |_| json_reply(200, &there)).await;
         let error = outcome.unwrap_err();
         assert!(wanted(&error), "{error:?}");
         assert!(error.hint().unwrap().contains("kubectl delete secret release.key -n sign-system"));
+        assert!(written.is_empty());
+    }
+}
+
+/// What is written over a Secret without its version is written over whatever is there by then, and
+/// what is said of another Secret is not said of this one.
+#[tokio::test]
+async fn a_secret_that_cannot_be_told_from_another_is_not_written() {
+    for (field, value) in [
+        ("resourceVersion", json!(null)),
+        ("resourceVersion", json!("")),
+        ("resourceVersion", json!(41)),
+        ("name", json!("another.key")),
+        ("name", json!(null)),
+        ("namespace", json!("another-system")),
+        ("namespace", json!(null)),
+    ] {
+        let mut there = secret(&json!({"other": "eA=="}));
+        there["metadata"][field] = value.clone();
+        let (outcome, written) = stored(move |_| json_reply(200, &there)).await;
+        let KubernetesError::Fetch { source, .. } = outcome.unwrap_err() else { panic!("{field}") };
+        assert_kind!(source, FetchErrorKind::Malformed { .. });
+        assert!(written.is_empty(), "{field}: {value}");
+    }
+    let mut bare = secret(&keys());
+    bare.as_object_mut().unwrap().remove("metadata");
+    let mut later = secret(&keys());
+    later["apiVersion"] = "v2".into();
+    for there in [bare, later] {
+        let (outcome, written) = stored(move |_| json_reply(200, &there)).await;
+        assert!(matches!(outcome, Err(KubernetesError::Fetch { .. })), "{outcome:?}");
         assert!(written.is_empty());
     }
 }

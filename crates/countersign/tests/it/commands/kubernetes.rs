@@ -90,11 +90,12 @@ async fn create(
     State(secrets): State<Secrets>,
     Path(namespace): Path<String>,
     headers: HeaderMap,
-    Json(secret): Json<Value>,
+    Json(mut secret): Json<Value>,
 ) -> Response {
     if let Some(refusal) = refused(&headers, &namespace) {
         return refusal;
     }
+    secret["metadata"]["resourceVersion"] = "1".into();
     let name = secret["metadata"]["name"].as_str().unwrap();
     secrets.lock().unwrap().insert(format!("{namespace}/{name}"), secret.clone());
     (StatusCode::CREATED, Json(secret)).into_response()
