@@ -74,6 +74,8 @@ struct NewLayers<'a> {
     layers: Vec<Descriptor>,
     /// Content that goes when these come.
     obsolete: &'a [Digest],
+    /// The manifest that has them elsewhere: put as it is where there is no such tag.
+    whole: Option<&'a Manifest>,
     deadline: Deadline,
 }
 
@@ -142,12 +144,7 @@ impl Registry {
         obsolete: &[Digest],
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
-        let Some(tag) = tag.of(subject) else {
-            let attempt = self.attempt(image, subject);
-            let (wanted, found) =
-                ("a digest that fits into a tag", subject.algorithm().to_string());
-            return Err(FetchError::new(attempt, FetchErrorKind::Malformed { wanted, found }));
-        };
+        let tag = self.tag_of(image, subject, tag)?;
         let mut descriptors = Vec::new();
         for layer in layers {
             let bytes = Bytes::from(layer.bytes.clone());
@@ -158,11 +155,14 @@ impl Registry {
                 ..Descriptor::new(&layer.media_type, digest, size)
             });
         }
-        self.add_descriptors(image, tag, descriptors, obsolete, deadline).await
+        let layers = once_each(descriptors);
+        let registry = self;
+        self.add(&NewLayers { registry, image, tag, layers, obsolete, whole: None, deadline }).await
     }
 
     /// Adds the layers of a manifest, whose blobs are there, to one of Cosign's tags. Under a tag
-    /// that is not there the manifest itself is put, byte for byte.
+    /// that is not there the manifest itself is put, byte for byte. An index has no layers to add,
+    /// and takes the place of nothing.
     pub(crate) async fn join_cosign_tag(
         &self,
         image: &ImageRef,
@@ -171,36 +171,42 @@ impl Registry {
         manifest: &Manifest,
         deadline: Deadline,
     ) -> Result<(), FetchError> {
-        let there = self.cosign_manifest(image, subject, tag, deadline).await?;
-        let Some(name) = tag.of(subject) else { return Ok(()) };
-        match (there, &manifest.content) {
-            (Some(there), _) if there.digest == manifest.digest => {}
-            (Some(_), ManifestContent::Image(content)) => {
-                let layers = content.layers.clone();
-                self.add_descriptors(image, name, layers, &[], deadline).await?;
-            }
-            _ => {
-                let bytes = manifest.bytes.clone();
-                self.push_tag(image, &name, &manifest.media_type, bytes, deadline).await?;
-            }
-        }
+        let tag = self.tag_of(image, subject, tag)?;
+        let layers = match &manifest.content {
+            ManifestContent::Image(content) => once_each(content.layers.clone()),
+            ManifestContent::Index(_) => Vec::new(),
+        };
+        let (registry, obsolete, whole) = (self, &[][..], Some(manifest));
+        self.add(&NewLayers { registry, image, tag, layers, obsolete, whole, deadline }).await?;
         Ok(())
     }
 
-    async fn add_descriptors(
-        &self,
-        image: &ImageRef,
-        tag: String,
-        mut layers: Vec<Descriptor>,
-        obsolete: &[Digest],
-        deadline: Deadline,
-    ) -> Result<Digest, FetchError> {
-        let mut seen = HashSet::new();
-        layers.retain(|layer| seen.insert((layer.digest, signature(layer).to_owned())));
-        let layers = NewLayers { registry: self, image, tag, layers, obsolete, deadline };
-        let current = self.merge(image, &layers, deadline).await?;
+    async fn add(&self, layers: &NewLayers<'_>) -> Result<Digest, FetchError> {
+        let current = self.merge(layers.image, layers, layers.deadline).await?;
         Ok(Digest::sha256(&current.answer.body))
     }
+
+    /// The tag, without which nothing can be added.
+    fn tag_of(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+    ) -> Result<String, FetchError> {
+        tag.of(subject).ok_or_else(|| {
+            let (wanted, found) =
+                ("a digest that fits into a tag", subject.algorithm().to_string());
+            let kind = FetchErrorKind::Malformed { wanted, found };
+            FetchError::new(self.attempt(image, subject), kind)
+        })
+    }
+}
+
+/// Each signature once.
+fn once_each(mut layers: Vec<Descriptor>) -> Vec<Descriptor> {
+    let mut seen = HashSet::new();
+    layers.retain(|layer| seen.insert((layer.digest, signature(layer).to_owned())));
+    layers
 }
 
 impl Merging for NewLayers<'_> {
@@ -214,7 +220,14 @@ impl Merging for NewLayers<'_> {
         let Self { registry, image, tag, .. } = self;
         let url = registry.url(image, &format!("manifests/{tag}"))?;
         let answer = registry.send(image, get(url, MANIFEST_SIZE_MAX), self.deadline).await?;
-        Current::parse(answer)
+        match self.whole {
+            Some(Manifest { content: ManifestContent::Index(_), bytes, .. })
+                if answer.status.as_u16() == 200 =>
+            {
+                Current::same(answer, bytes)
+            }
+            _ => Current::parse(answer),
+        }
     }
 
     fn answer<'c>(&self, current: &'c Current) -> &'c Answer {
@@ -222,11 +235,19 @@ impl Merging for NewLayers<'_> {
     }
 
     fn holds(&self, current: &Current) -> bool {
-        self.missing(current).is_empty()
+        let is_there = current.answer.status.as_u16() == 200;
+        (is_there || self.whole.is_none())
+            && self.missing(current).is_empty()
             && !current.layers.iter().any(|layer| self.is_obsolete(layer))
     }
 
     async fn with(&self, current: &Current, _: bool) -> Result<Wanted, FetchError> {
+        if let Some(whole) = self.whole
+            && current.answer.status.as_u16() == 404
+        {
+            let (media_type, bytes) = (whole.media_type.clone(), whole.bytes.clone());
+            return Ok(Wanted { media_type, bytes });
+        }
         let kept = current.layers.iter().filter(|layer| !self.is_obsolete(layer));
         let mut layers: Vec<_> = kept.cloned().collect();
         for layer in self.missing(current) {
@@ -281,6 +302,15 @@ fn signature(layer: &Descriptor) -> &str {
 }
 
 impl Current {
+    /// What is there, if it is the very index that is to be put there.
+    fn same(answer: Answer, index: &[u8]) -> Result<Self, FetchError> {
+        if answer.body != index {
+            return Err(answer.malformed("no tag, or the index to be put there", "something else"));
+        }
+        let (layers, rest, media_type) = (Vec::new(), Map::new(), String::new());
+        Ok(Self { layers, rest, media_type, answer })
+    }
+
     fn parse(answer: Answer) -> Result<Self, FetchError> {
         if answer.status.as_u16() == 404 {
             let rest = json!({

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use client::Layout;
 use client::error::FetchErrorKind;
 use client::layout::{LayoutProblem, Loaded, Progress, Saved, TransferError};
-use client::registry::{Copying, Inventory, NewReferrer};
+use client::registry::{Copying, CosignTag, Inventory, NewReferrer};
 use devkit::image::ImageIndex;
 use devkit::registry::Referrers;
 use devkit::{Fault, FaultRule};
@@ -19,12 +19,12 @@ use evidence::{Digest, ImageRef};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::Scene;
 use testkit::log::Kind;
+use testkit::{Key, Scene};
 
-use super::Shelf;
 use super::beside::full;
-use crate::{OCI_INDEX, OCI_MANIFEST, ample, anonymous};
+use super::{Shelf, layer};
+use crate::{OCI_INDEX, OCI_MANIFEST, ample, anonymous, assert_kind};
 
 /// How far it was.
 #[derive(Default)]
@@ -190,8 +190,8 @@ async fn an_index_takes_its_images_and_their_evidence_along() {
     };
     let descriptor = subject.descriptor();
     anonymous().attach(&shelf.image, &descriptor, &referrer, ample()).await.unwrap();
-    let layer = super::layer(&Scene::cosign().with(|scene| scene.artifact = bytes).seal_layer());
-    let tag = client::registry::CosignTag::Signature;
+    let layer = layer(&Scene::cosign().with(|scene| scene.artifact = bytes).seal_layer());
+    let tag = CosignTag::Signature;
     let image = &shelf.image;
     anonymous().add_cosign_layers(image, &child, tag, &[layer], ample()).await.unwrap();
 
@@ -425,4 +425,59 @@ async fn what_cannot_be_looked_at_is_not_left_out() {
     let error = save(&shelf.image, folder.path()).await.unwrap_err();
     assert!(matches!(error, TransferError::Registry(_)), "{error}");
     assert_eq!(index(folder.path())["manifests"], json!([]));
+}
+
+/// Whoever wrote the layout says what is under a tag in it. Where the tag is there already, that may
+/// be everybody's signatures.
+#[tokio::test]
+async fn an_index_takes_the_place_of_no_signatures() {
+    let shelf = full(Referrers::On).await;
+    let folder = TempDir::new().unwrap();
+    let saved = save(&shelf.image, folder.path()).await.unwrap();
+    let tag = CosignTag::Signature.of(&saved.digest).unwrap();
+    let bytes = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).to_string();
+    let digest = Digest::sha256(bytes.as_bytes());
+    fs::write(blob(folder.path(), &digest), &bytes).unwrap();
+    let mut listed = index(folder.path());
+    let manifests = listed["manifests"].as_array_mut().unwrap();
+    manifests.retain(|one| one["annotations"]["org.opencontainers.image.ref.name"] != *tag);
+    manifests.push(json!({"mediaType": OCI_INDEX, "digest": digest.to_string(),
+        "size": bytes.len(), "annotations": {"org.opencontainers.image.ref.name": tag}}));
+    fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
+    // Where there is none it is put as it is, again and again.
+    let (other, place) = destination(Referrers::On).await;
+    for _ in 0..2 {
+        load(folder.path(), &place).await.unwrap();
+        assert_eq!(other.registry.manifest("else/where", &tag).unwrap(), bytes);
+    }
+    let (other, place) = destination(Referrers::On).await;
+    let theirs = [layer(&shelf.scene(Scene::cosign()).seal_layer())];
+    let kind = CosignTag::Signature;
+    anonymous().add_cosign_layers(&place, &saved.digest, kind, &theirs, ample()).await.unwrap();
+    let before = other.registry.manifest("else/where", &tag).unwrap();
+    let error = load(folder.path(), &place).await.unwrap_err();
+    let TransferError::Registry(error) = error else { panic!("{error:?}") };
+    assert_kind!(error, FetchErrorKind::Malformed { .. });
+    assert_eq!(other.registry.manifest("else/where", &tag).unwrap(), before);
+}
+
+/// Somebody signs at the destination after it was looked at, and before it is written.
+#[tokio::test]
+async fn a_tag_that_is_made_meanwhile_is_merged_with() {
+    let shelf = full(Referrers::On).await;
+    let (other, place) = destination(Referrers::On).await;
+    let scene = shelf.scene(Scene::cosign()).with(|scene| {
+        scene.key = Key::named("another signer", crypto::KeyKind::EcdsaP256);
+    });
+    let theirs = scene.seal_layer();
+    let (digest, tag) = (shelf.subject.digest, CosignTag::Signature);
+    let layers = [layer(&theirs)];
+    anonymous().add_cosign_layers(&place, &digest, tag, &layers, ample()).await.unwrap();
+    let absent = FaultRule::new("*.sig", Fault::Status(StatusCode::NOT_FOUND));
+    other.registry.inject(absent.method(reqwest::Method::GET).times(1));
+    anonymous().copy(&shelf.image, &place, &Copying::all(), ample()).await.unwrap();
+    let merged = other.tagged("else/where", tag).unwrap();
+    let layers = merged["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2, "{merged:#}");
+    assert_eq!(layers[0]["annotations"], json!(theirs.annotations));
 }
