@@ -9,6 +9,7 @@ pub(crate) mod payloads;
 pub(crate) mod progress;
 pub(crate) mod registry;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod sign;
 pub(crate) mod terminal;
 pub(crate) mod verdict;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::program::quote;
 use super::webhook::{TLS_ROOT, review_file};
 use super::world::signing;
 use super::{Told, search};
 use crate::exit::Failure;
+use crate::ui::shell::quote;
 
 /// File with the variables of the release workflow's job, from the demo's directory.
 const RELEASE_JOB: &str = "release-job.env";

@@ -11,11 +11,12 @@ use devkit::registry::RegistryOptions;
 use evidence::{Digest, ImageRef};
 use url::Url;
 
-use super::program::{CommandLine, Program, Server, quote};
+use super::program::{CommandLine, Program, Server};
 use super::{images, search};
 use crate::arguments::images::parse;
 use crate::arguments::network::http_client;
 use crate::exit::{Exit, Failure};
+use crate::ui::shell::quote;
 use crate::{machine, ui};
 
 /// Time for all that is asked of the registry about one image.

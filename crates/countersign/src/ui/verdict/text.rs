@@ -7,7 +7,7 @@ use verify::time::Observer;
 use verify::{Explanation, Ground, ObstacleKind, Reason, Refusal, Verdict};
 
 use super::Shown;
-use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain};
+use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain, shell};
 
 /// Adds a line. Text takes every line there is.
 macro_rules! line {
@@ -187,8 +187,9 @@ fn way_round(kind: ObstacleKind) -> Option<&'static str> {
 fn hint(refusal: &Refusal) -> Option<String> {
     match refusal {
         Refusal::WrongIdentity { issuer, subject, .. } => Some(format!(
-            "if this signer is right: --certificate-identity={subject} \
-             --certificate-oidc-issuer={issuer}"
+            "if this signer is right: --certificate-identity={} --certificate-oidc-issuer={}",
+            shell::quote(subject),
+            shell::quote(issuer),
         )),
         other => other.hint().map(str::to_owned),
     }
