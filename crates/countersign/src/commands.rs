@@ -48,7 +48,7 @@ use crate::{Arguments, command_line, ui};
 /// The enumeration of the commands, and each one's part of the command line by its name.
 macro_rules! commands {
     ($($name:literal: $command:ident($arguments:ty),)+) => {
-        /// What to do.
+        // No documentation: it would take the place of what the help says of the program.
         #[derive(Debug, Subcommand)]
         pub(crate) enum Command {
             $(#[command(name = $name)] $command($arguments),)+

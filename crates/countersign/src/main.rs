@@ -127,5 +127,7 @@ mod tests {
             assert!(only.is_subcommand_required_set() && whole.is_subcommand_required_set());
         }
         assert!(Arguments::command_named("help").is_none());
+        let about = |program: clap::Command| program.get_about().unwrap().to_string();
+        assert!(about(whole).starts_with("Sign container images"));
     }
 }
