@@ -162,6 +162,14 @@ pub enum KubernetesError {
         /// The names of what is in it.
         found: String,
     },
+    /// What is in the Secret is not written as the API says.
+    #[error("`{entry}` in {secret}: wanted base64, found something else")]
+    NotBase64 {
+        /// The Secret.
+        secret: SecretRef,
+        /// The name of what is in it.
+        entry: &'static str,
+    },
     /// There is a key in it already, which others may have signed with.
     #[error("{secret} holds a key already")]
     Taken {

@@ -4,11 +4,16 @@
 //! `cosign.key`, `cosign.pub` and `cosign.password`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -33,10 +38,15 @@ const PASSWORD: &str = "cosign.password";
 /// A Secret as the cluster has it.
 pub struct KeySecret {
     at: SecretRef,
-    /// In base64, by name.
+    object: Object,
+}
+
+/// The object, to be written back with all that others have put there.
+struct Object {
+    /// In base64, by name. Nothing else holds it.
     data: BTreeMap<String, Secret>,
-    /// The object, to be written back with all that others have put there.
-    whole: Map<String, Value>,
+    /// All but `data`.
+    rest: Map<String, Value>,
 }
 
 /// Keys to be kept in a Secret.
@@ -87,7 +97,8 @@ impl Cluster {
                     ("metadata", metadata),
                     ("type", "Opaque".into()),
                 ];
-                let new = new.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                let rest = new.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                let new = Object { data: BTreeMap::new(), rest };
                 (self.request(Method::POST, &path).body(written(new, keys)), 201)
             }
             Err(error) => return Err(failed(at, error)),
@@ -109,7 +120,7 @@ impl Cluster {
         let request =
             self.request(Method::GET, &path).repeatable().wanting("a Secret", ANSWER_SIZE_MAX);
         let answer = self.send(&request, deadline).await?.wanted(&[200])?;
-        KeySecret::parse(at, &answer)
+        KeySecret::parse(at, answer)
     }
 
     async fn send(&self, request: &Request, deadline: Deadline) -> Result<Answer, FetchError> {
@@ -128,15 +139,17 @@ fn failed(at: &SecretRef, source: FetchError) -> KubernetesError {
 
 impl KeySecret {
     /// What is there is never quoted.
-    fn parse(at: &SecretRef, answer: &Answer) -> Result<Self, FetchError> {
+    fn parse(at: &SecretRef, mut answer: Answer) -> Result<Self, FetchError> {
+        let body = Zeroizing::new(std::mem::take(&mut answer.body));
         let malformed = || answer.malformed("a Secret of v1", "something else");
-        let whole: Map<String, Value> = json::parse(&answer.body).map_err(|_| malformed())?;
+        let object: Object = json::parse(&body).map_err(|_| malformed())?;
         let text = |of: &Map<String, Value>, name| match of.get(name) {
             Some(Value::String(text)) => text.clone(),
             _ => String::new(),
         };
-        let Some(Value::Object(metadata)) = whole.get("metadata") else { return Err(malformed()) };
-        if text(&whole, "apiVersion") != "v1" || text(&whole, "kind") != "Secret" {
+        let rest = &object.rest;
+        let Some(Value::Object(metadata)) = rest.get("metadata") else { return Err(malformed()) };
+        if text(rest, "apiVersion") != "v1" || text(rest, "kind") != "Secret" {
             return Err(malformed());
         }
         if text(metadata, "namespace") != at.namespace() || text(metadata, "name") != at.name() {
@@ -147,18 +160,7 @@ impl KeySecret {
         if text(metadata, "resourceVersion").is_empty() {
             return Err(answer.malformed("a `resourceVersion` in the Secret's metadata", "none"));
         }
-        let data = match whole.get("data") {
-            None | Some(Value::Null) => BTreeMap::new(),
-            Some(Value::Object(data)) => data
-                .iter()
-                .map(|(name, value)| {
-                    let text = value.as_str().ok_or_else(malformed)?;
-                    Ok((name.clone(), Secret::new(text.to_owned())))
-                })
-                .collect::<Result<_, FetchError>>()?,
-            Some(_) => return Err(malformed()),
-        };
-        Ok(Self { at: at.clone(), data, whole })
+        Ok(Self { at: at.clone(), object })
     }
 
     /// The public key, as PEM.
@@ -186,17 +188,18 @@ impl KeySecret {
     }
 
     fn entry(&self, name: &'static str) -> Result<Option<Zeroizing<Vec<u8>>>, KubernetesError> {
-        let Some(text) = self.data.get(name) else { return Ok(None) };
+        let Some(text) = self.object.data.get(name) else { return Ok(None) };
         match STANDARD.decode(text.expose()) {
             Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
-            Err(_) => Err(self.no_entry(name)),
+            Err(_) => Err(KubernetesError::NotBase64 { secret: self.at.clone(), entry: name }),
         }
     }
 
     fn no_entry(&self, entry: &'static str) -> KubernetesError {
-        let shown = self.data.keys().take(NAMES_SHOWN_MAX);
+        let data = &self.object.data;
+        let shown = data.keys().take(NAMES_SHOWN_MAX);
         let shown: Vec<_> = shown.map(|name| format!("`{}`", printable(name, 64))).collect();
-        let found = match (shown.is_empty(), self.data.len() > NAMES_SHOWN_MAX) {
+        let found = match (shown.is_empty(), data.len() > NAMES_SHOWN_MAX) {
             (true, _) => "nothing".to_owned(),
             (false, true) => format!("{} and more", shown.join(", ")),
             (false, false) => shown.join(", "),
@@ -206,38 +209,93 @@ impl KeySecret {
 
     /// The object with keys in it, to be written back. Its version goes along, so that it replaces
     /// nothing but what was read.
-    fn with(self, keys: &KeyEntries<'_>) -> Result<Vec<u8>, KubernetesError> {
-        let Self { at: secret, data, whole } = self;
-        if [PRIVATE_KEY, PUBLIC_KEY, PASSWORD].iter().any(|entry| data.contains_key(*entry)) {
+    fn with(self, keys: &KeyEntries<'_>) -> Result<Bytes, KubernetesError> {
+        let Self { at: secret, object } = self;
+        let taken = |entry: &&str| object.data.contains_key(*entry);
+        if [PRIVATE_KEY, PUBLIC_KEY, PASSWORD].iter().any(taken) {
             return Err(KubernetesError::Taken { secret });
         }
-        if whole.get("immutable") == Some(&Value::Bool(true)) {
+        if object.rest.get("immutable") == Some(&Value::Bool(true)) {
             return Err(KubernetesError::Immutable { secret });
         }
-        Ok(written(whole, keys))
+        Ok(written(object, keys))
     }
 }
 
-impl std::fmt::Debug for KeySecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KeySecret({}, {:?})", self.at, self.data.keys())
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySecret({}, {:?})", self.at, self.object.data.keys())
+    }
+}
+
+/// Takes `data` out at once: what is in it never is a plain value.
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a Secret")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let (mut data, mut rest) = (None, Map::new());
+                while let Some(name) = map.next_key::<String>()? {
+                    let twice = if name == "data" {
+                        data.replace(map.next_value::<Option<_>>()?).is_some()
+                    } else {
+                        rest.insert(name, map.next_value()?).is_some()
+                    };
+                    if twice {
+                        return Err(A::Error::custom("a field comes a second time"));
+                    }
+                }
+                // Null where it is left out, as Go writes it.
+                Ok(Object { data: data.flatten().unwrap_or_default(), rest })
+            }
+        }
+        deserializer.deserialize_map(Entries)
     }
 }
 
 /// An object with keys in it, immutable from now on: who may write Secrets cannot put his own key
-/// under a name that is trusted without removing it first, which shows.
-fn written(mut object: Map<String, Value>, keys: &KeyEntries<'_>) -> Vec<u8> {
+/// under a name that is trusted without removing it first, which shows. Wiped once it is sent.
+fn written(Object { mut data, mut rest }: Object, keys: &KeyEntries<'_>) -> Bytes {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(flatten)]
+        rest: &'a Map<String, Value>,
+        data: BTreeMap<&'a str, &'a str>,
+    }
     let KeyEntries { private_key, public_key, password } = keys;
-    let mut data = match object.remove("data") {
-        Some(Value::Object(data)) => data,
-        _ => Map::new(),
-    };
     for (name, content) in
         [(PRIVATE_KEY, private_key), (PUBLIC_KEY, public_key), (PASSWORD, password)]
     {
-        data.insert(name.to_owned(), STANDARD.encode(content).into());
+        data.insert(name.to_owned(), Secret::new(STANDARD.encode(content)));
     }
-    object.insert("data".to_owned(), data.into());
-    object.insert("immutable".to_owned(), true.into());
-    serde_json::to_vec(&object).expect("an object can be written as JSON")
+    rest.insert("immutable".to_owned(), true.into());
+    let data = data.iter().map(|(name, text)| (name.as_str(), text.expose())).collect();
+    let object = Written { rest: &rest, data };
+    // What grows leaves copies behind: it is measured before it is written.
+    let mut size = Count(0);
+    let expect = "an object can be written as JSON";
+    serde_json::to_writer(&mut size, &object).expect(expect);
+    let mut json = Zeroizing::new(Vec::with_capacity(size.0));
+    serde_json::to_writer(&mut *json, &object).expect(expect);
+    Bytes::from_owner(json)
+}
+
+/// Counts what is written.
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -87,13 +87,18 @@ async fn a_secret_without_the_key_says_what_it_has() {
         (json!({"tls.crt": "eA==", "tls.key": "eA=="}), "it has `tls.crt`, `tls.key`"),
         (json!({}), "it has nothing"),
         (json!(null), "it has nothing"),
-        (json!({"cosign.pub": "not base64"}), "it has `cosign.pub`"),
     ] {
         let error = refused(move || json_reply(200, &secret(&data))).await;
         assert!(matches!(error, KubernetesError::NoEntry { entry: "cosign.pub", .. }));
         assert!(error.to_string().ends_with(shown), "{error}");
         assert!(error.hint().unwrap().contains("kubectl patch secret release.key -n sign-system"));
     }
+    let broken = json!({"cosign.pub": "hunter2 is no base64"});
+    let error = refused(move || json_reply(200, &secret(&broken))).await;
+    assert_eq!(
+        error.to_string(),
+        "`cosign.pub` in k8s://sign-system/release.key: wanted base64, found something else"
+    );
 }
 
 #[tokio::test]
@@ -106,6 +111,8 @@ async fn what_is_no_secret_is_refused_and_not_shown() {
         config_map.to_string(),
         secret(&json!({"cosign.pub": 5, "x": "hunter2"})).to_string(),
         secret(&json!(["hunter2"])).to_string(),
+        secret(&keys()).to_string().replacen('{', r#"{"data": {"cosign.pub": "hunter2"},"#, 1),
+        secret(&keys()).to_string().replacen('{', r#"{"kind": "hunter2","#, 1),
     ] {
         let error = refused(move || Reply::ok("application/json", body.clone())).await;
         assert!(!format!("{error:?}").contains("hunter2"));
