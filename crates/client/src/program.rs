@@ -74,7 +74,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Who says too much is ended while we still seem to listen, so that nothing comes of their being
+/// Who answers too much is ended while we still seem to listen, so that nothing comes of their being
 /// interrupted.
 async fn converse(child: &mut Child, input: &[u8], max: usize) -> Result<Ended, HelperProblem> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -90,7 +90,17 @@ async fn converse(child: &mut Child, input: &[u8], max: usize) -> Result<Ended, 
         let output = hear(stdout.as_mut(), max).await?;
         if output.len() > max { Err(HelperProblem::TooLong { max }) } else { Ok(output) }
     };
-    let heard = tokio::try_join!(say, output, hear(stderr, max));
+    // A complaint out of all proportion is no reason to end it: the rest is passed over, not refused.
+    let mut stderr = stderr;
+    let errors = async {
+        let mut errors = hear(stderr.as_mut(), max).await?;
+        errors.truncate(max);
+        if let Some(stderr) = &mut stderr {
+            tokio::io::copy(stderr, &mut tokio::io::sink()).await.map_err(broken)?;
+        }
+        Ok(errors)
+    };
+    let heard = tokio::try_join!(say, output, errors);
     if heard.is_err() {
         // It may have ended by itself, which is as well.
         let _ = child.start_kill();

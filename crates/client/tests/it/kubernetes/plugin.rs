@@ -134,6 +134,19 @@ async fn what_a_program_does_else_is_told_and_its_answer_is_not() {
     }
 }
 
+/// Logs of hundreds of kilobytes, as a verbose setting gives them; who stops listening ends the
+/// program that writes them.
+#[tokio::test]
+async fn a_program_may_complain_at_length() {
+    let desk = Desk::new();
+    let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
+    let answer = credential(&json!({"token": "fresh"}));
+    let text = format!("head -c 1000000 /dev/zero >&2 || exit 9\necho '{answer}'");
+    script(desk.folder.path().join("login"), &text);
+    desk.read(&desk.kubeconfig(&server.url(), &user(json!({})))).await.unwrap();
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer fresh"));
+}
+
 #[tokio::test]
 async fn a_program_of_another_kind_is_not_run() {
     let desk = Desk::new();
