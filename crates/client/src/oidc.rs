@@ -21,6 +21,7 @@ mod workload_api;
 
 pub use ambient::{Ambient, Provider};
 pub use source::{Places, TokenError};
+pub use spiffe::{PassedOver, Unsafe};
 pub use token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
 pub use workload_api::{GrpcStatus, WorkloadApiError};
 

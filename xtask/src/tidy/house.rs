@@ -89,6 +89,7 @@ pub const HOUSE: [Room; 13] = [
             "pem-rfc7468",
             "prost",
             "reqwest",
+            "rustix",
             "rustls",
             "rustls-platform-verifier",
             "serde",

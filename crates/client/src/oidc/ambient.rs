@@ -128,10 +128,13 @@ impl Ambient<'_> {
         now: UnixTime,
         deadline: Deadline,
     ) -> Result<IdentityToken, TokenError> {
+        let mut passed_over = None;
         for provider in Provider::ALL {
             match self.offer(provider, audience, now, deadline).await {
                 Ok(None) => {}
                 Ok(Some(token)) => return Ok(token),
+                // Whoever can put it there must not be able to keep people from logging in either.
+                Err(TokenError::PassedOver(it)) => passed_over = Some(it),
                 Err(error) => return Err(error),
             }
         }
@@ -147,7 +150,7 @@ impl Ambient<'_> {
             () if set("KUBERNETES_SERVICE_HOST") => PROJECTED,
             () => ANYWHERE,
         };
-        Err(TokenError::Absent { remedy })
+        Err(TokenError::Absent { remedy, passed_over })
     }
 
     /// The token of this place and no other.

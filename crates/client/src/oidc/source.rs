@@ -9,6 +9,7 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::de::DeserializeOwned;
 
+use super::spiffe::{PassedOver, REMEDY};
 use super::token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
 use super::workload_api::WorkloadApiError;
 use crate::address::{self, BadUrl};
@@ -60,7 +61,12 @@ pub enum TokenError {
     Absent {
         /// What would have to be done on this kind of machine.
         remedy: &'static str,
+        /// What seems to offer one and is not asked, and why.
+        passed_over: Option<PassedOver>,
     },
+    /// What seems to offer one may be anybody's.
+    #[error("no identity token of SPIFFE")]
+    PassedOver(#[from] PassedOver),
     /// In GitHub Actions, but without the permission.
     #[error("no identity token: the GitHub Actions job may not request one")]
     NotPermitted,
@@ -159,7 +165,11 @@ impl TokenError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Absent { remedy }
+            Self::Absent { remedy, passed_over: Some(passed_over) } => {
+                Some(format!("{remedy}; {passed_over}: {REMEDY}"))
+            }
+            Self::PassedOver(_) => Some(REMEDY.to_owned()),
+            Self::Absent { remedy, passed_over: None }
             | Self::Unusable { remedy, .. }
             | Self::Unfit { remedy, source: Unfit::Audience { .. }, .. } => {
                 Some((*remedy).to_owned())

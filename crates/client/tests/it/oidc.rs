@@ -78,6 +78,13 @@ impl Here {
         ambient.find(AUDIENCE, now(), deadline).await
     }
 
+    /// The token of that place and no other, where no variable is set.
+    pub(crate) async fn find_at(&self, provider: Provider) -> Result<IdentityToken, TokenError> {
+        let (environment, http) = (environment(&[]), http());
+        let ambient = Ambient { environment: &environment, http: &http, places: &self.places };
+        ambient.find_at(provider, AUDIENCE, now(), ample()).await
+    }
+
     async fn subject(&self, variables: &[(&str, &str)]) -> String {
         self.find(variables).await.unwrap().subject().to_owned()
     }

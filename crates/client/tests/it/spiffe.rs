@@ -1,12 +1,12 @@
 //! The agent of SPIFFE is asked as its standard says, and its answers are bounded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use client::Deadline;
-use client::oidc::{GrpcStatus, ParseTokenError, TokenError, WorkloadApiError};
+use client::oidc::{GrpcStatus, ParseTokenError, Provider, TokenError, Unsafe, WorkloadApiError};
 use h2::server::SendResponse;
 use http::{HeaderMap, Request, Response};
 use prost::Message;
@@ -245,6 +245,61 @@ async fn an_agent_is_found_by_its_socket() {
     let both = [(variable.0, variable.1.as_str()), ("SIGSTORE_ID_TOKEN", given.expose())];
     assert_eq!(here.find(&both).await.unwrap().subject(), "variable");
     assert_eq!((agent.calls.lock().unwrap().len(), named.calls.lock().unwrap().len()), (1, 1));
+}
+
+/// Below `/tmp` anybody may listen, and who answers says who we are. Nor may he keep us from logging
+/// in, which is what an error would do.
+#[tokio::test]
+async fn a_socket_that_anybody_may_have_put_there_is_passed_over() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+    let agent = Agent::start(Says::Message(svids(&[ours("anybody").expose()]), 0));
+    let folder = agent.socket.parent().unwrap();
+    let refused = async |socket: &Path| {
+        let mut here = Here::new();
+        here.places.spiffe_socket = socket.to_owned();
+        let error = here.find_at(Provider::Spiffe).await.unwrap_err();
+        let TokenError::PassedOver(alone) = &error else { panic!("{error:?}") };
+        assert!(error.hint().unwrap().contains("SPIFFE_ENDPOINT_SOCKET"));
+        let error = here.find(&[]).await.unwrap_err();
+        assert!(error.hint().unwrap().contains("name it in SPIFFE_ENDPOINT_SOCKET"));
+        let TokenError::Absent { passed_over: Some(one), .. } = error else { panic!("{error:?}") };
+        assert_eq!((&one, one.socket.as_path()), (alone, socket));
+        // Who names it knows whose it is.
+        here.find(&[("SPIFFE_ENDPOINT_SOCKET", &agent.uri())]).await.unwrap();
+        (one.path, one.reason)
+    };
+    let mode = |mode| std::fs::set_permissions(folder, PermissionsExt::from_mode(mode)).unwrap();
+    for open in [0o777, 0o775] {
+        mode(open);
+        assert_eq!(refused(&agent.socket).await, (folder.to_owned(), Unsafe::Writable));
+    }
+    mode(0o700);
+    let link = folder.join("link");
+    symlink(&agent.socket, &link).unwrap();
+    assert_eq!(refused(&link).await, (link.clone(), Unsafe::Link));
+    let linked = folder.join("linked");
+    symlink(folder, &linked).unwrap();
+    assert_eq!(refused(&linked.join("agent.sock")).await, (linked, Unsafe::Link));
+    let file = folder.join("file");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(refused(&file).await, (file.clone(), Unsafe::NoSocket));
+    if file.metadata().unwrap().uid() == 0 {
+        let owner = Unsafe::Owner { owner: 4711 };
+        chown(&agent.socket, Some(4711), None).unwrap();
+        assert_eq!(refused(&agent.socket).await, (agent.socket.clone(), owner.clone()));
+        chown(&agent.socket, Some(0), None).unwrap();
+        chown(folder, Some(4711), None).unwrap();
+        assert_eq!(refused(&agent.socket).await, (folder.to_owned(), owner));
+        chown(folder, Some(0), None).unwrap();
+    } else {
+        println!("skipped: only root can give a socket to somebody else");
+    }
+    // As below `/tmp`: others may write there, and not replace what is ours.
+    mode(0o1777);
+    let mut here = Here::new();
+    here.places.spiffe_socket.clone_from(&agent.socket);
+    assert_eq!(here.find(&[]).await.unwrap().subject(), "anybody");
 }
 
 #[tokio::test]
