@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use client::log::ProveError;
-use client::{BadUrl, Log, LogVersion};
+use client::{BadUrl, FetchErrorKind, Log, LogVersion};
 use evidence::Evidence;
 
 use super::write_document;
@@ -69,15 +69,21 @@ impl LogAndOutput {
     async fn prove(&self, evidence: &mut Evidence, global: &Global) -> Result<usize, Failure> {
         let proven = self.log()?.add_proofs(evidence, global.deadline()).await;
         proven.map_err(|error| {
-            let (exit, hint) = match &error {
-                ProveError::Fetch { source, .. } => (Exit::Unknown, source.hint()),
+            let url = &self.rekor_url;
+            let elsewhere = || Some("name the log that has the entry with --rekor-url".to_owned());
+            let (exit, message, hint) = match &error {
+                ProveError::Fetch { index, source } => match source.kind() {
+                    FetchErrorKind::NotFound { .. } => {
+                        (Exit::Failure, format!("{url} has no entry {index}"), elsewhere())
+                    }
+                    // Whether it has the proof is not known.
+                    _ => (Exit::Unknown, format!("{url} could not be asked"), source.hint()),
+                },
                 ProveError::OtherEntry { .. } => {
-                    let hint = "name the log that has the entry with --rekor-url".to_owned();
-                    (Exit::Failure, Some(hint))
+                    (Exit::Failure, format!("{url} has no proof for it"), elsewhere())
                 }
-                _ => (Exit::Failure, None),
+                _ => (Exit::Failure, format!("{url} has no proof for it"), None),
             };
-            let message = format!("{} has no proof for it", self.rekor_url);
             let failure = Failure::new(exit, message).caused_by(error);
             match hint {
                 Some(hint) => failure.hint(hint),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use evidence::Evidence;
-use evidence::bundle::{BUNDLE_SIZE_MAX, Content, Format};
+use evidence::bundle::{BUNDLE_SIZE_MAX, Content, Format, SignerMaterial};
 use evidence::entry::Body;
 
 use super::LogAndOutput;
@@ -39,6 +39,7 @@ impl Upgrade {
         runtime::block_on(async {
             let added = self.log.prove(&mut evidence, global).await?;
             name_digest(&mut evidence);
+            self.check_is_whole(&evidence)?;
             self.log.write(&evidence)?;
             if older != Format::BundleV0_3 {
                 let place = self.log.place();
@@ -46,6 +47,28 @@ impl Upgrade {
             }
             Ok(Exit::Success)
         })
+    }
+
+    /// Whether the bundle says enough for every reader. Cosign's bundle for blobs names neither the
+    /// artifact nor the key: where no log entry does, only who has both can make a bundle of it.
+    fn check_is_whole(&self, evidence: &Evidence) -> Result<(), Failure> {
+        let is_bare = evidence.format == Format::CosignBlob && evidence.entries.is_empty();
+        if !is_bare && !matches!(evidence.content, Content::Message { digest: None, .. }) {
+            return Ok(());
+        }
+        let message = "the bundle has no log entry, and nothing else says what was signed";
+        let failure = Failure::usage(message);
+        if evidence.format != Format::CosignBlob {
+            return Err(failure);
+        }
+        let key = match evidence.signer {
+            SignerMaterial::Certificate(_) => "",
+            SignerMaterial::PublicKeyHint(_) => " --key cosign.pub",
+        };
+        let bundle = self.bundle.display();
+        Err(failure.hint(format!(
+            "name the file: bundle create --artifact FILE --bundle {bundle}{key} --ignore-tlog"
+        )))
     }
 }
 

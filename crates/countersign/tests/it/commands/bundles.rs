@@ -80,12 +80,12 @@ fn older_bundles_are_proven_by_the_log_that_has_them() {
     assert!(verified(&world, "same.json"));
     // Nothing is written that is not proven.
     let said = world.run(&format!("bundle upgrade {nobody} --out no.json blob.json")).ends(3);
-    said.says(&["has no proof", "127.0.0.1:1"]);
+    said.says(&["error: http://127.0.0.1:1 could not be asked"]);
     let mut wrong = blob.clone();
     wrong["rekorBundle"]["Payload"]["logIndex"] = 99.into();
     world.write("wrong.json", wrong.to_string());
-    let said = world.run(&format!("bundle upgrade {log} --out no.json wrong.json")).ends(3);
-    said.says(&["log entry 99 cannot be fetched"]);
+    let said = world.run(&format!("bundle upgrade {log} --out no.json wrong.json")).ends(1);
+    said.says(&["has no entry 99", "--rekor-url"]);
     world.write("second.txt", "another file");
     world.run("sign-blob --log-version 1 --bundle second.json second.txt").ends(0);
     wrong["rekorBundle"]["Payload"]["logIndex"] = 1.into();
@@ -153,6 +153,36 @@ fn a_signature_of_a_key_that_was_never_logged_needs_a_word() {
     let made: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(made["verificationMaterial"]["tlogEntries"], json!([]));
     assert_eq!(made["messageSignature"], bundle["messageSignature"]);
+}
+
+/// A bundle that names neither artifact nor key is none that Cosign takes.
+#[test]
+fn what_names_nothing_is_not_upgraded() {
+    let world = World::new();
+    world.write("file.txt", "a file");
+    world.run("generate-key-pair").ends(0);
+    world.run("sign-blob --log-version 1 --key cosign.key --bundle now.json file.txt").ends(0);
+    let bundle: Value = serde_json::from_str(&world.read("now.json")).unwrap();
+    let signature = &bundle["messageSignature"]["signature"];
+    world.write("old.json", json!({"base64Signature": signature}).to_string());
+    let said = world.run("bundle upgrade --out no.json old.json").ends(2).without_result();
+    let hint = "--artifact FILE --bundle old.json --key cosign.pub --ignore-tlog";
+    said.says(&["the bundle has no log entry", hint]);
+    // Nor one of today's that never said it.
+    let mut bare = bundle.clone();
+    bare["verificationMaterial"].as_object_mut().unwrap().remove("tlogEntries").unwrap();
+    bare["messageSignature"].as_object_mut().unwrap().remove("messageDigest").unwrap();
+    world.write("bare.json", bare.to_string());
+    let said = world.run("bundle upgrade --out no.json bare.json").ends(2).without_result();
+    said.says(&["nothing else says what was signed"]);
+    assert!(!world.path("no.json").exists());
+    // What the hint says makes one that names both.
+    let line = hint.replace("FILE", "file.txt");
+    world.run(&format!("bundle create {line} --out made.json")).ends(0);
+    let made: Value = serde_json::from_str(&world.read("made.json")).unwrap();
+    assert_eq!(made["messageSignature"], bundle["messageSignature"]);
+    let hint = &made["verificationMaterial"]["publicKey"]["hint"];
+    assert_eq!(hint, &bundle["verificationMaterial"]["publicKey"]["hint"]);
 }
 
 #[test]
