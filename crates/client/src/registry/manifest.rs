@@ -375,8 +375,12 @@ impl Registry {
         Ok(digest)
     }
 
-    /// The digest that a tag means now; `None` if there is no such tag.
-    pub(super) async fn digest_of_tag(
+    /// The digest that a tag means now in the repository itself, whatever a mirror says; `None` if
+    /// there is no such tag.
+    ///
+    /// # Errors
+    /// When it cannot be known whether there is one.
+    pub async fn digest_of_tag(
         &self,
         image: &ImageRef,
         tag: &str,

@@ -240,6 +240,18 @@ pub(crate) async fn look_up(
     found.map_err(|error| not_looked_at(&format!("{image} cannot be looked up"), error))
 }
 
+/// What the tag means now that is written when an image gets this name; `None` if there is no such
+/// tag, or the name has a digest and needs none.
+pub(crate) async fn meant_now(
+    registry: &Registry,
+    image: &ImageRef,
+    deadline: Deadline,
+) -> Result<Option<Digest>, Failure> {
+    let (None, Some(tag)) = (image.digest(), image.tag()) else { return Ok(None) };
+    let found = registry.digest_of_tag(image, tag, deadline).await;
+    found.map_err(|error| not_looked_at(&format!("what {image} is now is not known"), error))
+}
+
 /// Where evidence about an image is kept.
 pub(crate) fn evidence_place(image: &ImageRef) -> Result<ImageRef, Failure> {
     Ok(target_repository()?.map_or_else(|| image.clone(), |target| target.of(image)))

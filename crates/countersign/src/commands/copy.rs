@@ -2,13 +2,16 @@
 
 use anstyle::Style;
 use clap::{Args, ValueEnum};
+use client::Registry;
 use client::registry::{Copying, CosignTag};
+use evidence::{Digest, ImageRef};
 
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::platform::WantedPlatform;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::runtime;
+use crate::ui;
 use crate::ui::terminal::eprintln;
 
 const BOLD: Style = Style::new().bold();
@@ -16,7 +19,7 @@ const BOLD: Style = Style::new().bold();
 /// Copy an image with its signatures and attestations to another repository.
 ///
 /// The images of an index are copied with it, and what lies beside each of them. Blobs are mounted
-/// where the registry can, else streamed.
+/// where the registry can, else streamed. What lies beside the image there stays.
 #[derive(Debug, Args)]
 pub(crate) struct Copy {
     /// The image, by digest or tag.
@@ -40,8 +43,8 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<WantedPlatform>,
 
-    /// Accepted for Cosign's sake: content is the same wherever it has the same digest.
-    #[arg(short, long, hide = true)]
+    /// Copy also where the tag at the destination is another image now, which loses that tag.
+    #[arg(short, long)]
     force: bool,
 
     #[command(flatten)]
@@ -70,16 +73,52 @@ impl Copy {
                 Some(platform) => platform.choose(&registry, &from, global.deadline()).await?,
                 None => from,
             };
-            let copied = registry.copy(&from, &to, &copying, deadline).await.map_err(|error| {
-                images::failed(Exit::Failure, &format!("{from} was not copied to {to}"), error)
-            })?;
+            let root = images::resolve(&registry, &from, global.deadline()).await?;
+            let before = match copying.image {
+                true => self.other_image(&registry, &to, &root.digest, global).await?,
+                false => None,
+            };
+            // What was looked up is what is copied, whatever the tag means by now.
+            let source = from.with_digest(root.digest);
+            let copied =
+                registry.copy(&source, &to, &copying, deadline).await.map_err(|error| {
+                    images::failed(Exit::Failure, &format!("{from} was not copied to {to}"), error)
+                })?;
             eprintln!(
                 "{BOLD}copied{BOLD:#} {} manifests; of the blobs {} were there, {} were mounted and \
                  {} sent",
                 copied.manifests, copied.blobs_there, copied.blobs_mounted, copied.blobs_sent
             );
+            if let Some(before) = before {
+                ui::note(&format!("{to} was {before} before"));
+            }
             Ok(Exit::Success)
         })
+    }
+
+    /// Another image that the destination's tag means now: only with --force is the tag moved.
+    async fn other_image(
+        &self,
+        registry: &Registry,
+        to: &ImageRef,
+        digest: &Digest,
+        global: &Global,
+    ) -> Result<Option<Digest>, Failure> {
+        let now = match images::meant_now(registry, to, global.deadline()).await {
+            // Whatever it is, it may be lost.
+            Err(_) if self.force => None,
+            now => now?,
+        };
+        match now.filter(|now| now != digest) {
+            Some(now) if !self.force => {
+                let message = format!(
+                    "{to} is another image already: wanted no such tag or {digest}, found {now}"
+                );
+                Err(Failure::new(Exit::Failure, message)
+                    .hint("--force moves the tag; or choose another"))
+            }
+            other => Ok(other),
+        }
     }
 
     fn copying(&self) -> Copying {

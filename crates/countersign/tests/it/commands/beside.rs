@@ -114,8 +114,41 @@ fn an_image_is_copied_with_all_that_lies_beside_it() {
     let digest = world.digest(&image);
     world.run(&format!("verify {by} {target}@{digest}")).ends(0);
     let absent = image.replace(":v1", ":absent");
-    world.run(&format!("copy {absent} {target}:x")).ends(1).says(&["was not copied"]);
+    world.run(&format!("copy {absent} {target}:x")).ends(3).says(&["cannot be looked up"]);
     world.run(&format!("copy --only layers {image} {target}:x")).ends(2).says(&["sbom"]);
+}
+
+#[test]
+fn a_tag_that_is_another_image_is_moved_only_by_force() {
+    let world = World::new();
+    let (image, other) = (world.push("acme/app", "v1"), world.push("other/app", "v1"));
+    let [digest, standing] = [&image, &other].map(|image| world.digest(image));
+    world.registry.clear_requests();
+    let said = world.run(&format!("copy {image} {other}")).ends(1);
+    said.says(&["is another image already", &digest, &standing, "--force"]);
+    assert_eq!((world.writes(), world.digest(&other)), (0, standing.clone()));
+    // What lies beside an image is no tag of its own, and nor is a digest.
+    world.run(&format!("copy --only sig {image} {other}")).ends(0);
+    let by_digest = format!("{}@{digest}", other.trim_end_matches(":v1"));
+    world.run(&format!("copy {image} {by_digest}")).ends(0);
+    assert_eq!(world.digest(&other), standing);
+
+    // Nobody knows what a tag is that cannot be asked for.
+    let tag = FaultRule::new("/v2/other/app/manifests/v1", Fault::Status(StatusCode::FORBIDDEN));
+    world.registry.inject(tag.method(axum::http::Method::HEAD));
+    world.registry.clear_requests();
+    world.run(&format!("copy {image} {other}")).ends(3).says(&["is now is not known", "forbids"]);
+    assert_eq!(world.writes(), 0);
+    world.registry.clear_faults();
+
+    let said = world.run(&format!("copy -f {image} {other}")).ends(0);
+    said.says(&["copied", &format!("was {standing} before")]);
+    assert_eq!(world.digest(&other), digest);
+    // Now it is the same, and may be copied as often as one likes.
+    let said = world.run(&format!("copy {image} {other}")).ends(0);
+    assert!(!said.stderr.contains("before"), "{}", said.stderr);
+    let said = world.run_alone("copy --help").ends(0);
+    said.says(&["--force"]);
 }
 
 #[test]
