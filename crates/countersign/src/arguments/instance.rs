@@ -54,27 +54,51 @@ pub(crate) struct TrustNeeds {
 pub(crate) enum InstanceNeed {
     /// It has.
     Needed,
-    /// Nothing in it would be looked at: nobody need be asked for it.
+    /// All that is demanded can be shown without: no mirror is asked for it, and nothing fails if
+    /// none is known. What this machine knows counts all the same, so that no waiver lets through
+    /// what a known log, CT log or timestamp authority is wronged by.
     NotNeeded,
+}
+
+impl TrustNeeds {
+    /// All of an instance's trust root, and nothing in its place.
+    fn all() -> Self {
+        Self { instance: InstanceNeed::Needed, named: NamedTrust::default() }
+    }
+
+    /// This trust root, or one of nobody where there is none and none is needed.
+    fn or_nobody(&self, root: Result<TrustRoot, Failure>) -> Result<TrustRoot, Failure> {
+        match (root, self.instance) {
+            (Err(failure), InstanceNeed::NotNeeded) => {
+                ui::note(&format!(
+                    "no log and no timestamp authority is known that could say otherwise: {}",
+                    failure.full_message()
+                ));
+                Ok(TrustRoot::of_nobody())
+            }
+            (root, _) => root,
+        }
+    }
 }
 
 impl TrustRootArguments {
     /// The trust root as far as this machine knows it. No packet is sent.
     pub(crate) fn load(&self) -> Result<TrustRoot, Failure> {
-        match self.named()? {
-            Some(root) => Ok(root),
-            None => kept_trust_root(),
-        }
+        self.load_for(&TrustNeeds::all())
     }
 
     /// As [`Self::load`], with what stands in the place of its parts.
     pub(crate) fn load_for(&self, needs: &TrustNeeds) -> Result<TrustRoot, Failure> {
-        let root = match (self.named()?, needs.instance) {
-            (Some(root), _) => root,
-            (None, InstanceNeed::NotNeeded) => TrustRoot::of_nobody(),
-            (None, InstanceNeed::Needed) => kept_trust_root()?,
+        let root = match self.named()? {
+            Some(root) => root,
+            None => needs.or_nobody(kept_trust_root())?,
         };
         needs.named.over(root)
+    }
+
+    /// The trust root; the instance's mirror is asked where what is kept of it is old.
+    pub(crate) async fn load_fresh(&self, deadline: Deadline) -> Result<TrustRoot, Failure> {
+        self.load_fresh_for(&TrustNeeds::all(), deadline).await
     }
 
     /// As [`Self::load_fresh`], with what stands in the place of its parts.
@@ -83,24 +107,14 @@ impl TrustRootArguments {
         needs: &TrustNeeds,
         deadline: Deadline,
     ) -> Result<TrustRoot, Failure> {
-        let root = match (self.named()?, needs.instance) {
-            (Some(root), _) => root,
-            (None, InstanceNeed::NotNeeded) => TrustRoot::of_nobody(),
-            (None, InstanceNeed::Needed) => self.load_fresh(deadline).await?,
+        let root = match self.named()? {
+            Some(root) => root,
+            None if self.offline || needs.instance == InstanceNeed::NotNeeded => {
+                needs.or_nobody(kept_trust_root_among().await)?
+            }
+            None => trust_root_of(&material(&http_client()?, deadline).await?)?,
         };
         needs.named.over(root)
-    }
-
-    /// The trust root; the instance's mirror is asked where what is kept of it is old.
-    pub(crate) async fn load_fresh(&self, deadline: Deadline) -> Result<TrustRoot, Failure> {
-        match self.named()? {
-            Some(root) => Ok(root),
-            None if self.offline => kept_trust_root_among().await,
-            None => {
-                let http = http_client()?;
-                trust_root_of(&material(&http, deadline).await?)
-            }
-        }
     }
 
     fn named(&self) -> Result<Option<TrustRoot>, Failure> {

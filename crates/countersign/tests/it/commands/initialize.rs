@@ -13,11 +13,11 @@ use tokio::runtime::Runtime;
 use super::world::{Said, World};
 
 /// Later than any test runs.
-const LATE: &str = "2999-01-01T00:00:00Z";
+pub(super) const LATE: &str = "2999-01-01T00:00:00Z";
 
 /// A TUF mirror whose content can be replaced while it runs.
-struct Mirror {
-    url: String,
+pub(super) struct Mirror {
+    pub(super) url: String,
     held: Held,
     // The server runs in it.
     _runtime: Runtime,
@@ -30,7 +30,7 @@ struct Held {
 }
 
 impl Mirror {
-    fn start(draft: &Draft) -> Self {
+    pub(super) fn start(draft: &Draft) -> Self {
         let held = Held::default();
         held.files.lock().unwrap().extend(draft.files());
         let runtime = tokio::runtime::Builder::new_multi_thread();
@@ -47,12 +47,12 @@ impl Mirror {
     }
 
     /// Its first root. Signed again it would have other bytes.
-    fn root(&self) -> Vec<u8> {
+    pub(super) fn root(&self) -> Vec<u8> {
         self.held.files.lock().unwrap()["/1.root.json"].clone()
     }
 
     /// What was asked for since the last time.
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.held.asked.lock().unwrap())
     }
 }

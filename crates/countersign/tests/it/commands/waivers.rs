@@ -3,7 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use testkit::tuf::{Draft, ROLES};
+use testkit::{Scene, certificate};
 
+use super::initialize::{LATE, Mirror};
 use super::world::World;
 
 /// Nobody answers there: whoever asks for a trust root gets none.
@@ -312,5 +315,128 @@ fn every_kind_of_key_signs_without_a_log() {
         let line = "verify-blob --signature app.sig --key key.pub --insecure-ignore-tlog";
         world.run_without_trust(&format!("{line} app.tar")).ends(0);
         world.run_without_trust(&format!("{line} other.tar")).ends(12);
+    }
+}
+
+/// Waivers, beginning with none.
+const WAIVERS: [&str; 4] = [
+    "",
+    "--insecure-ignore-tlog",
+    "--insecure-ignore-sct",
+    "--insecure-ignore-tlog --insecure-ignore-sct",
+];
+
+/// A mirror of the instance in which a scene plays, and its trust root, kept in `home/tuf`; the
+/// evidence in `b.json`, the artifact in `app.tar`. Gives the flags that name the signer.
+fn kept(world: &World, name: &str, scene: &Scene) -> (Mirror, String) {
+    let sealed = scene.seal();
+    let draft = Draft::of([("trusted_root.json", sealed.trust_root_json())]);
+    let mirror =
+        Mirror::start(&ROLES.into_iter().fold(draft, |draft, role| draft.until(role, LATE)));
+    world.write("tuf-root.json", mirror.root());
+    world.write("root.json", sealed.trust_root_json());
+    world.write("b.json", sealed.bundle_json());
+    world.write("app.tar", &sealed.artifact);
+    let chain = &sealed.trust_root["certificateAuthorities"][0]["certChain"]["certificates"];
+    let chain = chain.as_array().unwrap().iter().map(|it| pem("CERTIFICATE", &it["rawBytes"]));
+    world.write("chain.pem", chain.collect::<String>());
+    let key = STANDARD.encode(scene.key.spki());
+    world.write("key.pub", pem("PUBLIC KEY", &key.into()));
+    let line = format!("initialize --mirror {} --root tuf-root.json", mirror.url);
+    let chosen = world.in_folder(name, &line).output().unwrap();
+    super::world::Said::new(&line, &chosen).ends(0);
+    let by = match scene.signer {
+        testkit::Signer::Pinned => "--key key.pub".to_owned(),
+        testkit::Signer::Keyless => format!(
+            "--certificate-identity {} --certificate-oidc-issuer {}",
+            scene.wanted_subject, scene.wanted_issuer
+        ),
+    };
+    mirror.asked();
+    (mirror, by)
+}
+
+impl World {
+    /// A command whose trust roots are kept in a folder of this name.
+    fn in_folder(&self, name: &str, line: &str) -> std::process::Command {
+        let mut command = self.command(line);
+        command.env("TUF_ROOT", self.path(name));
+        command
+    }
+}
+
+/// A scene, and whether it verifies: when all is demanded, and when anything that can be is waived.
+type Case = (&'static str, Scene, bool, bool);
+
+fn cases() -> Vec<Case> {
+    let later = |entry: &mut Value| {
+        let time: i64 = entry["integratedTime"].as_str().unwrap().parse().unwrap();
+        entry["integratedTime"] = (time + 1).to_string().into();
+    };
+    let unlogged = |scene: Scene| scene.with(|scene| scene.entries.clear());
+    vec![
+        ("good", Scene::v2(), true, true),
+        ("good-key", Scene::v2().pinned(), true, true),
+        ("promised", Scene::v1(), true, true),
+        ("unlogged", unlogged(Scene::v2()), false, true),
+        ("unlogged-key", unlogged(Scene::v2().pinned()), false, true),
+        ("expired", unlogged(Scene::v1()), false, false),
+        ("unpublished", Scene::v2().on_certificate(|draft| draft.scts.clear()), false, true),
+        ("false-time", Scene::v1().on_entry(later), false, false),
+        ("false-time-key", Scene::v1().pinned().on_entry(later), false, false),
+        (
+            "false-promise",
+            Scene::v2().on_certificate(|draft| draft.scts[0].damaged = true),
+            false,
+            false,
+        ),
+        (
+            "false-entry",
+            Scene::v2().pinned().on_proof(|proof| certificate::damage(&mut proof.root)),
+            false,
+            false,
+        ),
+    ]
+}
+
+/// What an instance said that this machine keeps counts, whatever is waived; and no waiver takes the
+/// place of what is wrong.
+#[test]
+fn waivers_do_not_forget_whom_this_machine_knows() {
+    let world = World::new();
+    for (name, scene, strictly, waived) in cases() {
+        let (mirror, by) = kept(&world, name, &scene);
+        let is_key = by.starts_with("--key");
+        let chains: &[&str] = if is_key { &[""] } else { &["", "--certificate-chain chain.pem"] };
+        for chain in chains {
+            let verify = |waivers: &str, stamps: &str, more: &str| {
+                let flags = format!("{by} {waivers} {stamps} {more}");
+                let line = format!("verify-blob --bundle b.json {flags} app.tar");
+                let output = world.in_folder(name, &line).output().unwrap();
+                let said = super::world::Said::new(&line, &output);
+                match output.status.code() {
+                    Some(0) => (true, said),
+                    Some(12) => (false, said),
+                    _ => panic!("{name}: {said:?}"),
+                }
+            };
+            assert_eq!(verify("", "", chain).0, strictly, "{name} {chain}");
+            let (verifies, said) = verify(WAIVERS[3], "", chain);
+            assert_eq!(verifies, waived, "{name} {chain}: {said:?}");
+            for waivers in WAIVERS {
+                let (plain, _) = verify(waivers, "", chain);
+                // Who demands more admits no more.
+                let (stamped, said) = verify(waivers, "--use-signed-timestamps", chain);
+                assert!(plain || !stamped, "{name}: {said:?}");
+                assert!(!plain || verify(WAIVERS[3], "", chain).0, "{name}: {waivers}");
+                assert!(plain || waived || !strictly, "{name}: {waivers}");
+                // What is kept and what is named is the same trust root.
+                if chain.is_empty() {
+                    let (named, said) = verify(waivers, "", "--trusted-root root.json");
+                    assert_eq!(named, plain, "{name}: {said:?}");
+                }
+            }
+        }
+        assert_eq!(mirror.asked(), [""; 0], "{name}");
     }
 }
