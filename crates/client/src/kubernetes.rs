@@ -182,6 +182,14 @@ pub enum KubernetesError {
         /// The Secret.
         secret: SecretRef,
     },
+    /// The answer was lost, and another look did not help. The keys may be there, or get there yet.
+    #[error("{secret} may hold the keys, or not")]
+    NotKnown {
+        /// The Secret.
+        secret: SecretRef,
+        /// What became of the answer.
+        source: FetchError,
+    },
     /// Somebody else changed it in the meantime.
     #[error("{secret} was changed by somebody else at the same time")]
     Changed {
@@ -224,6 +232,11 @@ impl KubernetesError {
             Self::Taken { secret } | Self::Immutable { secret } => format!(
                 "keys are not overwritten: choose another name, or remove it with {}",
                 secret.kubectl("delete")
+            ),
+            Self::NotKnown { secret, .. } => format!(
+                "look with {} in a minute; if they are there, `countersign public-key --key \
+                 {secret}` prints the public key",
+                secret.kubectl("get")
             ),
             Self::Changed { .. } => "look who did, and run this again".to_owned(),
             _ => return None,

@@ -10,8 +10,8 @@ use std::io;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
@@ -76,7 +76,8 @@ impl Cluster {
     /// be changed, only removed.
     ///
     /// # Errors
-    /// When there is a key in it, when somebody else changes it, or the cluster refuses.
+    /// When there is a key in it, when somebody else changes it, or the cluster refuses; and when it
+    /// cannot be told whether they are kept ([`KubernetesError::NotKnown`]).
     pub async fn store(
         &self,
         at: &SecretRef,
@@ -106,13 +107,35 @@ impl Cluster {
         let request = request
             .wanting("a Secret", ANSWER_SIZE_MAX)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.send(&request, deadline).await.map_err(|source| failed(at, source))?;
-        // Somebody made it, or changed it, between the two requests.
-        if answer.status.as_u16() == 409 {
-            return Err(KubernetesError::Changed { secret: at.clone() });
+        // Half of the time is for looking whether a write took place whose answer was lost.
+        let half = deadline.or_after(deadline.left() / 2);
+        let sent = self.send(&request, half).await.and_then(|answer| answer.wanted(&[wanted]));
+        match sent {
+            Ok(_) => Ok(()),
+            // Somebody made it, or changed it, between the two requests.
+            Err(error) if is_conflict(error.kind()) => {
+                Err(KubernetesError::Changed { secret: at.clone() })
+            }
+            Err(error) if is_refusal(error.kind()) => Err(failed(at, error)),
+            Err(error) => self.find_again(at, keys, error, deadline).await,
         }
-        answer.wanted(&[wanted]).map_err(|source| failed(at, source))?;
-        Ok(())
+    }
+
+    /// Looks whether keys are there, after a write whose answer was lost. That they are not there does
+    /// not say that they will not be: the write may still be under way.
+    async fn find_again(
+        &self,
+        at: &SecretRef,
+        keys: &KeyEntries<'_>,
+        lost: FetchError,
+        deadline: Deadline,
+    ) -> Result<(), KubernetesError> {
+        let there = self.read(at, deadline).await.map(|there| there.public_key());
+        match there {
+            Ok(Ok(there)) if *there == keys.public_key => Ok(()),
+            Ok(Ok(_)) => Err(KubernetesError::Changed { secret: at.clone() }),
+            _ => Err(KubernetesError::NotKnown { secret: at.clone(), source: lost }),
+        }
     }
 
     async fn read(&self, at: &SecretRef, deadline: Deadline) -> Result<KeySecret, FetchError> {
@@ -131,6 +154,24 @@ impl Cluster {
 /// Where the Secrets of a namespace are.
 fn path(namespace: &str) -> String {
     format!("api/v1/namespaces/{namespace}/secrets")
+}
+
+fn is_conflict(error: &FetchErrorKind) -> bool {
+    matches!(error, FetchErrorKind::Rejected { status, .. } if *status == StatusCode::CONFLICT)
+}
+
+/// Whether the server said that it did not do it. One that failed, or whose answer did not arrive, has
+/// not said that.
+fn is_refusal(error: &FetchErrorKind) -> bool {
+    match error {
+        FetchErrorKind::Rejected { status, .. } => status.is_client_error(),
+        FetchErrorKind::Unauthorized(_)
+        | FetchErrorKind::Forbidden { .. }
+        | FetchErrorKind::NotFound { .. }
+        | FetchErrorKind::RateLimited { .. }
+        | FetchErrorKind::RedirectedAway { .. } => true,
+        _ => false,
+    }
 }
 
 fn failed(at: &SecretRef, source: FetchError) -> KubernetesError {

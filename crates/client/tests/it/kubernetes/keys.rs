@@ -1,7 +1,10 @@
 //! What a Secret holds, what the server says instead, and how keys get there.
 
-use client::FetchErrorKind;
+use std::sync::Mutex;
+use std::time::Duration;
+
 use client::kubernetes::{KeyEntries, KubernetesError, SecretRef};
+use client::{Deadline, FetchErrorKind};
 use serde_json::{Value, json};
 
 use super::{ApiServer, Desk, PATH, at, json_reply, keys, secret, status, token};
@@ -284,4 +287,78 @@ async fn somebody_elses_change_is_not_overwritten() {
     .await;
     assert!(matches!(outcome, Err(KubernetesError::Fetch { .. })), "{outcome:?}");
     assert_eq!(written.len(), 1);
+}
+
+/// What the server makes of a write, before its answer is lost.
+#[derive(Clone, Copy)]
+enum Fate {
+    Kept,
+    NotKept,
+    /// Somebody else was faster.
+    Another,
+}
+
+/// The write has that fate, its answer is `lost`, and `before` was there.
+async fn stored_unheard(
+    before: Option<Value>,
+    fate: Fate,
+    lost: fn() -> Reply,
+    time: Duration,
+) -> (Result<(), KubernetesError>, Vec<String>) {
+    let desk = Desk::new();
+    let there = Mutex::new(before);
+    let server = desk.server(move |request| {
+        let mut there = there.lock().unwrap();
+        if request.method == "GET" {
+            return match &*there {
+                None => status(404, "NotFound", "secrets \"release.key\" not found"),
+                Some(there) => json_reply(200, there),
+            };
+        }
+        let mut written: Value = serde_json::from_slice(&request.body).unwrap();
+        written["metadata"]["resourceVersion"] = "42".into();
+        match fate {
+            Fate::Kept => *there = Some(written),
+            Fate::NotKept => {}
+            Fate::Another => *there = Some(secret(&json!({"cosign.pub": "eA=="}))),
+        }
+        lost()
+    });
+    let server = server.await;
+    let kubeconfig = desk.kubeconfig(&server.url(), &token("bearer"));
+    let cluster = desk.find(&[("KUBECONFIG", &kubeconfig)]).await.unwrap();
+    let outcome = cluster.store(&at(), &NEW, Deadline::after(time)).await;
+    (outcome, server.lines())
+}
+
+/// A write may have taken place although nobody says so. Whoever is told that it did not throws the
+/// key's public half away, and whoever is told that it did signs with what is not there.
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_looked_for() {
+    let broken: fn() -> Reply = || Reply::Raw(Vec::new());
+    let gateway: fn() -> Reply = || status(504, "Timeout", "request did not complete");
+    let nonsense: fn() -> Reply = || Reply::Raw(b"HTTP/1.1 201 Created\r\nContent-Len".to_vec());
+    for lost in [broken, gateway, nonsense] {
+        for before in [None, Some(secret(&json!({"other": "eA=="})))] {
+            let stored =
+                async |fate| stored_unheard(before.clone(), fate, lost, crate::AMPLE).await;
+            let (outcome, lines) = stored(Fate::Kept).await;
+            outcome.unwrap();
+            assert_eq!(lines.len(), 3, "a write is not repeated: {lines:?}");
+            assert_eq!(lines[2], format!("GET {PATH}"));
+            let error = stored(Fate::NotKept).await.0.unwrap_err();
+            assert!(matches!(error, KubernetesError::NotKnown { .. }), "{error:?}");
+            assert!(error.hint().unwrap().contains("public-key --key k8s://sign-system"));
+            let error = stored(Fate::Another).await.0.unwrap_err();
+            assert!(matches!(error, KubernetesError::Changed { .. }), "{error:?}");
+        }
+    }
+}
+
+/// There is time left to look.
+#[tokio::test]
+async fn a_write_that_takes_too_long_is_looked_for() {
+    let silent: fn() -> Reply = || Reply::Hang(Vec::new());
+    let time = Duration::from_secs(2);
+    stored_unheard(None, Fate::Kept, silent, time).await.0.unwrap();
 }
