@@ -176,13 +176,18 @@ impl SigningServices {
         Self { key_kind, ..self }
     }
 
-    /// Makes a key and has it certified for the token's identity.
+    /// Makes a key and has it certified for the token's identity, until `deadline` and for no
+    /// longer than [`Patience`] has.
     ///
     /// # Errors
     /// When the authority cannot be asked or refuses.
-    pub async fn open(&self, token: &IdentityToken) -> Result<SigningSession<'_>, SigningError> {
+    pub async fn open(
+        &self,
+        token: &IdentityToken,
+        deadline: Deadline,
+    ) -> Result<SigningSession<'_>, SigningError> {
         let key = KeyPair::generate(self.key_kind)?;
-        let deadline = Deadline::after(self.patience.certificate_time);
+        let deadline = deadline.or_after(self.patience.certificate_time);
         // Each certificate is logged, so none is asked for twice that may have been issued.
         let issued = self
             .authorities
@@ -275,7 +280,8 @@ impl SigningSession<'_> {
         self.certificate.as_ref()
     }
 
-    /// Signs, logs, timestamps, and verifies the outcome. `clock` is asked when all is done.
+    /// Signs, logs, timestamps, and verifies the outcome, until `deadline` and for no longer than
+    /// [`Patience`] has. `clock` is asked when all is done.
     ///
     /// # Errors
     /// When a service cannot be asked or refuses, or what came back does not verify.
@@ -283,8 +289,9 @@ impl SigningSession<'_> {
         &self,
         to_sign: &ToSign,
         clock: &(dyn Fn() -> UnixTime + Sync),
+        deadline: Deadline,
     ) -> Result<Evidence, SigningError> {
-        let deadline = Deadline::after(self.services.patience.witness_time);
+        let deadline = deadline.or_after(self.services.patience.witness_time);
         let scheme = self.scheme(to_sign);
         let mut signatures = 0;
         loop {

@@ -20,7 +20,8 @@ const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Every command")]
 pub(crate) struct Global {
-    /// Time for the requests about one image or file, as 90s, 3m or 1m30s.
+    /// Time for all requests about one image or file, as 90s, 3m or 1m30s; you may take your time
+    /// where you are asked something [default: 3m, and 1h where content is moved].
     #[arg(short, long, value_name = "DURATION", value_parser = parse_duration, global = true)]
     timeout: Option<Duration>,
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use client::log::AppendError;
 use client::sign::{SigningError, SigningServices, ToSign};
-use client::{ClientTrustConfig, FetchErrorKind, IdentityToken, LogVersion, Patience};
+use client::{ClientTrustConfig, Deadline, FetchErrorKind, IdentityToken, LogVersion, Patience};
 use crypto::{Hash, HashAlgorithm, KeyKind, KeyPair};
 use evidence::bundle::{Content, SignerMaterial};
 use evidence::{Digest, Evidence, UnixTime};
@@ -44,6 +44,11 @@ fn config_json(
             "rekorTlogConfig": {"selector": "ANY"},
         },
     })
+}
+
+/// Longer than anything here takes.
+fn patient() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 /// The key of every scene here.
@@ -84,7 +89,7 @@ impl Known {
         let session = services.open_with_key(Arc::new(key()));
         assert_eq!(session.digest_algorithm(), HashAlgorithm::Sha512);
         assert!(session.certificate().is_none());
-        session.sign(&self.to_sign, &|| self.now).await
+        session.sign(&self.to_sign, &|| self.now, patient()).await
     }
 }
 
@@ -142,6 +147,23 @@ async fn an_outage_says_who_is_down_and_what_remains() {
     assert!(error.hint().unwrap().contains("nothing was written"));
     let SigningError::Outage(outage) = error else { panic!("{error:?}") };
     assert_eq!(outage.failures().len(), 2);
+}
+
+/// Services that are down are not asked again when the time that was given is over.
+#[tokio::test]
+async fn nobody_is_asked_beyond_the_deadline() {
+    let known = Known::new();
+    let token = token(&json!({"iss": "https://ci.example", "sub": "s", "aud": "sigstore"}));
+    let token = IdentityToken::parse(token).unwrap();
+    let down = Server::start(|_| Reply::status(503)).await;
+    let services = known.services(&[&down], &[&down]);
+    let over = Deadline::after(Duration::ZERO);
+    let error = services.open(&token, over).await.unwrap_err();
+    assert!(matches!(error, SigningError::Outage(_)), "{error:?}");
+    let session = services.open_with_key(Arc::new(key()));
+    let error = session.sign(&known.to_sign, &|| known.now, over).await.unwrap_err();
+    assert!(matches!(error, SigningError::Outage(_)), "{error:?}");
+    assert_eq!(down.requests().len(), 0);
 }
 
 /// A refusal is no outage: nobody else is asked.
@@ -202,7 +224,7 @@ async fn a_duplicate_is_signed_anew_once() {
         let services = SigningServices::select(&config, &BOTH, &http(), &http(), now).unwrap();
         let session = services.open_with_key(Arc::new(key()));
         let digest = Digest::from(Hash::of(HashAlgorithm::Sha512, &sealed.artifact));
-        let error = session.sign(&ToSign::Artifact(digest), &|| now).await.unwrap_err();
+        let error = session.sign(&ToSign::Artifact(digest), &|| now, patient()).await.unwrap_err();
         assert_eq!(log.requests().len(), 2);
         match error {
             SigningError::Log(AppendError::Duplicate) => assert!(duplicate),
@@ -234,11 +256,12 @@ async fn authorities_are_asked_for_one_certificate() {
     for (status, requests) in [(500, 1), (502, 1), (503, 4), (429, 4)] {
         let ca = Server::start(move |_| Reply::status(status)).await;
         let next = Server::start(|_| Reply::status(400)).await;
-        let error = known.services(&[&ca], &[&ca]).open(&token).await.unwrap_err();
+        let error = known.services(&[&ca], &[&ca]).open(&token, patient()).await.unwrap_err();
         assert!(matches!(error, SigningError::Outage(_)), "{status}: {error:?}");
         assert_eq!(ca.requests().len(), requests, "{status}");
         // The next one is asked at once, and its refusal counts.
-        let error = known.services(&[&ca, &next], &[&ca]).open(&token).await.unwrap_err();
+        let error =
+            known.services(&[&ca, &next], &[&ca]).open(&token, patient()).await.unwrap_err();
         assert!(matches!(error, SigningError::Certify(_)), "{status}: {error:?}");
         assert_eq!(ca.requests().len(), requests + 1, "{status}");
         assert_eq!(next.requests().len(), 1);

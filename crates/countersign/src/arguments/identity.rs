@@ -11,7 +11,6 @@ use client::{Deadline, Http, IdentityToken, Secret, ServiceUrl};
 use futures::future::BoxFuture;
 
 use crate::exit::{Exit, Failure};
-use crate::global::Global;
 use crate::{machine, ui};
 
 /// Longest file with an identity token or a client's secret read, in bytes.
@@ -81,12 +80,13 @@ fn parse_provider(name: &str) -> Result<Provider, String> {
 }
 
 impl IdentityArguments {
-    /// The token: given, found, or logged in for at `provider`.
+    /// The token: given, found, or logged in for at `provider`. The deadline is put off by as long
+    /// as a person takes.
     pub(crate) async fn token(
         &self,
         http: &Http,
         provider: Option<ServiceUrl>,
-        global: &Global,
+        deadline: &mut Deadline,
     ) -> Result<IdentityToken, Failure> {
         if let Some(text) = &self.identity_token {
             let token = IdentityToken::parse(given_token(text)?)
@@ -101,19 +101,19 @@ impl IdentityArguments {
             Some(Flow::Normal | Flow::Device | Flow::ClientCredentials)
         );
         if !self.oidc_disable_ambient_providers && !wants_login {
-            match self.find(http).await {
+            match self.find(http, *deadline).await {
                 Err(TokenError::Absent { .. }) if self.may_log_in(provider.as_ref()) => {}
                 Err(error) => return Err(no_token(error)),
                 Ok(token) => return Ok(token),
             }
         }
-        self.log_in(http, provider, global).await
+        self.log_in(http, provider, deadline).await
     }
 
-    async fn find(&self, http: &Http) -> Result<IdentityToken, TokenError> {
+    async fn find(&self, http: &Http, deadline: Deadline) -> Result<IdentityToken, TokenError> {
         let (environment, places) = (machine::environment(), Places::default());
         let ambient = Ambient { environment: &environment, http, places: &places };
-        let (now, deadline) = (machine::now(), Deadline::after(TOKEN_TIMEOUT));
+        let (now, deadline) = (machine::now(), deadline.min(Deadline::after(TOKEN_TIMEOUT)));
         match self.oidc_provider {
             Some(provider) => ambient.find_at(provider, &self.oidc_client_id, now, deadline).await,
             None => ambient.find(&self.oidc_client_id, now, deadline).await,
@@ -133,7 +133,7 @@ impl IdentityArguments {
         &self,
         http: &Http,
         provider: Option<ServiceUrl>,
-        global: &Global,
+        deadline: &mut Deadline,
     ) -> Result<IdentityToken, Failure> {
         let issuer = match &self.oidc_issuer {
             Some(text) => Some(service("--oidc-issuer", text)?),
@@ -153,20 +153,24 @@ impl IdentityArguments {
         }
         let redirect = self.oidc_redirect_url.as_deref();
         login.redirect = redirect.map(|text| service("--oidc-redirect-url", text)).transpose()?;
-        let deadline = Deadline::after(PERSON_TIMEOUT);
+        let (left, patient) = (deadline.left(), Deadline::after(PERSON_TIMEOUT));
         let flow = self.fulcio_auth_flow.unwrap_or(match io::stdin().is_terminal() {
             true => Flow::Normal,
             false => Flow::Device,
         });
         let logged_in = match flow {
             Flow::ClientCredentials => {
-                login.as_program(http, machine::now(), global.deadline()).await
+                return login
+                    .as_program(http, machine::now(), *deadline)
+                    .await
+                    .map_err(not_logged_in);
             }
-            Flow::Device => login.on_device(&AtTerminal, http, &machine::now, deadline).await,
+            Flow::Device => login.on_device(&AtTerminal, http, &machine::now, patient).await,
             Flow::Normal | Flow::Token => {
-                login.by_browser(&AtTerminal, http, &machine::now, deadline).await
+                login.by_browser(&AtTerminal, http, &machine::now, patient).await
             }
         };
+        *deadline = Deadline::after(left);
         logged_in.map_err(not_logged_in)
     }
 }

@@ -8,7 +8,7 @@ use client::mirror::{PUBLIC_MIRROR, SigningProfile};
 use client::sign::SigningSession;
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use client::{
-    ClientTrustConfig, Http, IdentityToken, LogVersion, SigningConfig, SigningError,
+    ClientTrustConfig, Deadline, Http, IdentityToken, LogVersion, SigningConfig, SigningError,
     SigningServices,
 };
 use crypto::{KeyKind, KeyPair, Signer};
@@ -21,7 +21,6 @@ use super::keys;
 use super::network::http_client;
 use super::stamping::StampingArguments;
 use crate::exit::{Exit, Failure};
-use crate::global::Global;
 use crate::trust_documents::{self, Period, SIGNING_CONFIG_MEDIA_TYPE, pretty};
 use crate::{machine, ui};
 
@@ -149,6 +148,7 @@ enum LogVersionArgument {
 pub(crate) struct Signing {
     services: SigningServices,
     who: Who,
+    deadline: Deadline,
 }
 
 enum Who {
@@ -158,15 +158,16 @@ enum Who {
 
 impl SigningArguments {
     /// Chooses the services, finds out who signs, and says what becomes public. `promised` wants a
-    /// log that promises its entries, as Cosign's older formats need; `what` is to be signed.
+    /// log that promises its entries, as Cosign's older formats need; `what` is to be signed. All is
+    /// done by the deadline, but for what the user takes to answer.
     pub(crate) async fn begin(
         &self,
         what: &[String],
         promised: bool,
-        global: &Global,
+        mut deadline: Deadline,
     ) -> Result<Signing, Failure> {
         let http = http_client()?;
-        let (config, is_public) = self.services.config(&http, global).await?;
+        let (config, is_public) = self.services.config(&http, deadline).await?;
         let versions: &[LogVersion] = match (self.services.log_version, promised) {
             (Some(LogVersionArgument::V1), _) | (None, true) => &[LogVersion::V1],
             (Some(LogVersionArgument::V2), false) => &[LogVersion::V2],
@@ -189,16 +190,25 @@ impl SigningArguments {
             None => services,
         };
         let who = match &self.key {
-            Some(reference) => Who::Key(Arc::new(self.pair(reference).await?)),
+            Some(reference) => {
+                // It may need a password.
+                let left = deadline.left();
+                let pair = self.pair(reference).await?;
+                deadline = Deadline::after(left);
+                Who::Key(Arc::new(pair))
+            }
             None => {
                 let providers = config.signing_config.identity_provider(machine::now()).ok();
-                Who::Identity(Box::new(self.identity.token(&http, providers, global).await?))
+                let token = self.identity.token(&http, providers, &mut deadline).await?;
+                Who::Identity(Box::new(token))
             }
         };
         if is_public {
+            let left = deadline.left();
             self.disclose(what, &who)?;
+            deadline = Deadline::after(left);
         }
-        Ok(Signing { services, who })
+        Ok(Signing { services, who, deadline })
     }
 
     /// The key pair of that reference, which has to be of the algorithm that is asked for.
@@ -247,10 +257,16 @@ impl Signing {
     pub(crate) async fn open(&self, what: &str) -> Result<SigningSession<'_>, Failure> {
         match &self.who {
             Who::Identity(token) => {
-                self.services.open(token).await.map_err(|error| failed(what, error))
+                let opened = self.services.open(token, self.deadline).await;
+                opened.map_err(|error| failed(what, error))
             }
             Who::Key(pair) => Ok(self.services.open_with_key(Arc::clone(pair) as _)),
         }
+    }
+
+    /// When what began with the services must have ended.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
     }
 }
 
@@ -259,7 +275,7 @@ impl ServiceArguments {
     async fn config(
         &self,
         http: &Arc<Http>,
-        global: &Global,
+        deadline: Deadline,
     ) -> Result<(ClientTrustConfig, bool), Failure> {
         if let Some(path) = &self.trust_config {
             return Ok((read_trust_config(path)?, false));
@@ -273,7 +289,7 @@ impl ServiceArguments {
         }
         let material = match self.offline {
             true => instance::kept_material().await?,
-            false => instance::material(http, global.deadline()).await?,
+            false => instance::material(http, deadline).await?,
         };
         let profile = match self.log_version {
             Some(LogVersionArgument::V2) => SigningProfile::RekorV2,

@@ -65,13 +65,13 @@ impl Attest {
         let file = self.bundle.as_deref().map(NewFile::create).transpose()?;
         runtime::block_on(async {
             let registry = self.registry.open(std::slice::from_ref(&image))?;
-            let manifest = images::resolve(&registry, &image, global.deadline()).await?;
+            let deadline = global.deadline();
+            let manifest = images::resolve(&registry, &image, deadline).await?;
             let (payload, predicate_type) =
                 self.predicate.statement(&image.name(), &manifest.digest)?;
             let place = &images::evidence_place(&image)?;
             let older = match self.replace && !self.no_upload {
                 true => {
-                    let deadline = global.deadline();
                     let shelf =
                         Shelf { registry: &registry, image: place, manifest: &manifest, deadline };
                     Older::find(&shelf, &predicate_type).await?
@@ -80,7 +80,7 @@ impl Attest {
             };
             let name = image.to_string();
             let what = std::slice::from_ref(&name);
-            let signing = self.signing.begin(what, formats.cosign(), global).await?;
+            let signing = self.signing.begin(what, formats.cosign(), deadline).await?;
             let session = signing.open(&name).await?;
             let to_sign = ToSign::Payload {
                 payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
@@ -88,7 +88,7 @@ impl Attest {
                 about: manifest.digest,
             };
             let evidence = session
-                .sign(&to_sign, &machine::now)
+                .sign(&to_sign, &machine::now, signing.deadline())
                 .await
                 .map_err(|error| signing::failed(&name, error))?;
             if let Some(file) = file {
@@ -100,7 +100,7 @@ impl Attest {
                 }
                 return Ok(Exit::Success);
             }
-            let deadline = global.deadline();
+            let deadline = signing.deadline();
             let shelf = Shelf { registry: &registry, image: place, manifest: &manifest, deadline };
             if formats.bundle() {
                 let content = BundleContent::DsseEnvelope { predicate_type };

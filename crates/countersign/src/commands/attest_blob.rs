@@ -61,7 +61,7 @@ impl AttestBlob {
         let (payload, _) = self.predicate.statement(&base.to_string_lossy(), &digest)?;
         runtime::block_on(async {
             let what = std::slice::from_ref(&name);
-            let signing = self.signing.begin(what, false, global).await?;
+            let signing = self.signing.begin(what, false, global.deadline()).await?;
             let session = signing.open(&name).await?;
             let to_sign = ToSign::Payload {
                 payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
@@ -69,7 +69,7 @@ impl AttestBlob {
                 about: digest,
             };
             let evidence = session
-                .sign(&to_sign, &machine::now)
+                .sign(&to_sign, &machine::now, signing.deadline())
                 .await
                 .map_err(|error| signing::failed(&name, error))?;
             output.write(&bundle(&evidence)?)?;

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use client::registry::{BundleContent, CosignTag, Manifest, ManifestContent};
 use client::sign::SigningSession;
-use client::{Registry, ToSign};
+use client::{Deadline, Registry, ToSign};
 use evidence::cosign::SimpleSigning;
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
 use evidence::statement::STATEMENT_TYPE_V1;
@@ -114,15 +114,22 @@ impl Sign {
         let file = self.bundle.as_deref().map(NewFile::create).transpose()?;
         runtime::block_on(async {
             let registry = self.registry.open(&parsed)?;
-            let targets = self.targets(&registry, &parsed, global).await?;
+            // One image has that time for everything, each of several from where its own turn comes.
+            let begun = global.deadline();
+            let alone = parsed.len() == 1 && !self.recursive;
+            let ends = |end: Deadline| if alone { end } else { global.deadline() };
+            let targets = self.targets(&registry, &parsed, &|| ends(begun)).await?;
             if file.is_some() && targets.len() > 1 {
                 return Err(Failure::usage("--bundle takes the signature of one image only"));
             }
             let names: Vec<_> = targets.iter().map(|target| target.image.to_string()).collect();
-            let signing = self.signing.begin(&names, formats.cosign(), global).await?;
+            let signing = self.signing.begin(&names, formats.cosign(), ends(begun)).await?;
             let session = signing.open(&names.join(", ")).await?;
             let signed: Vec<_> = stream::iter(&targets)
-                .map(|target| self.sign(&registry, &session, target, &annotations, formats, global))
+                .map(|target| {
+                    let deadline = ends(signing.deadline());
+                    self.sign(&registry, &session, target, &annotations, formats, deadline)
+                })
                 .buffer_unordered(CONCURRENT)
                 .try_collect()
                 .await?;
@@ -138,12 +145,12 @@ impl Sign {
         &self,
         registry: &Registry,
         images: &[ImageRef],
-        global: &Global,
+        ends: &dyn Fn() -> Deadline,
     ) -> Result<Vec<Target>, Failure> {
         let mut targets: Vec<Target> = Vec::new();
         let mut left: Vec<_> = images.iter().rev().cloned().collect();
         while let Some(image) = left.pop() {
-            let manifest = images::resolve(registry, &image, global.deadline()).await?;
+            let manifest = images::resolve(registry, &image, ends()).await?;
             if self.recursive
                 && let ManifestContent::Index(index) = &manifest.content
             {
@@ -167,18 +174,18 @@ impl Sign {
         target: &Target,
         annotations: &BTreeMap<String, String>,
         formats: Formats,
-        global: &Global,
+        deadline: Deadline,
     ) -> Result<Option<Evidence>, Failure> {
         let Target { image, manifest } = target;
         let place = images::evidence_place(image)?;
-        let shelf = Shelf { registry, image: &place, manifest, deadline: global.deadline() };
+        let shelf = Shelf { registry, image: &place, manifest, deadline };
         let name = image.to_string();
         if self.if_missing && is_signed(&shelf, session, annotations).await? {
             ui::sign::there_already(self.output, &name, &manifest.digest);
             return Ok(None);
         }
         let sign = async |to_sign: ToSign| {
-            let signed = session.sign(&to_sign, &machine::now).await;
+            let signed = session.sign(&to_sign, &machine::now, deadline).await;
             signed.map_err(|error| signing::failed(&name, error))
         };
         let mut written = None;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use client::ToSign;
+use client::{Deadline, ToSign};
 
 use crate::arguments::attaching::bundle;
 use crate::arguments::blob::hash_in;
@@ -47,11 +47,13 @@ impl SignBlob {
         runtime::block_on(async {
             let name = self.file.display().to_string();
             let what = std::slice::from_ref(&name);
-            let signing = self.signing.begin(what, false, global).await?;
+            let signing = self.signing.begin(what, false, global.deadline()).await?;
             let session = signing.open(&name).await?;
+            // Reading takes as long as the file, or who writes into the pipe, does.
+            let left = signing.deadline().left();
             let digest = hash_in(&self.file, session.digest_algorithm())?;
             let evidence = session
-                .sign(&ToSign::Artifact(digest), &machine::now)
+                .sign(&ToSign::Artifact(digest), &machine::now, Deadline::after(left))
                 .await
                 .map_err(|error| signing::failed(&name, error))?;
             file.write(&bundle(&evidence)?)?;
