@@ -17,7 +17,7 @@ use crate::entry::ParseEntryError;
 use crate::json;
 
 use annotations::Beside;
-pub use files::DetachedFiles;
+pub use files::{DetachedFiles, is_blob_bundle};
 pub use payload::{IMAGE_SIGNATURE_TYPE, ParsePayloadError, SimpleSigning};
 
 /// Media type of a layer that holds a simple signing payload.
@@ -126,6 +126,9 @@ pub enum ParseCosignError {
     /// A certificate beside a bundle that holds another.
     #[error("the certificate beside the bundle is another than the bundle's")]
     OtherCertificate,
+    /// A signature beside a bundle that holds another.
+    #[error("the signature beside the bundle is another than the bundle's")]
+    OtherBlobSignature,
     /// A signature beside an envelope that holds another.
     #[error("the annotated signature is another than the envelope's")]
     OtherSignature,

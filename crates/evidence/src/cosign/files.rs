@@ -49,7 +49,8 @@ struct Outline {
 }
 
 /// Whether this is meant to be Cosign's older bundle for blobs, and not a Sigstore bundle.
-pub(crate) fn is_blob_bundle(json: &[u8]) -> bool {
+#[must_use]
+pub fn is_blob_bundle(json: &[u8]) -> bool {
     json.len() <= BUNDLE_SIZE_MAX
         && json::parse::<Outline>(json)
             .is_ok_and(|outline| outline.base64_signature.is_some() && outline.media_type.is_none())
@@ -100,16 +101,26 @@ impl Evidence {
         Ok(beside.with(Format::CosignBlob, blob_content(signature)?))
     }
 
-    /// Reads a detached signature over a blob: raw or in base64.
+    /// Reads a detached signature over a blob: raw or in base64. Where the log entry is a blob
+    /// bundle's, so is the rest: the signature must be the bundle's, and a certificate in it is the
+    /// signer's.
     ///
     /// # Errors
-    /// When a file is too long or malformed.
+    /// When a file is too long or malformed, or the bundle is of another signature or certificate.
     pub fn from_detached_signature(
         signature: &[u8],
         files: &DetachedFiles<'_>,
     ) -> Result<Self, ParseCosignError> {
         let content = blob_content(signature_in(signature)?)?;
-        Ok(files.read()?.with(Format::CosignBlob, content))
+        let Some(bundle) = files.log_entry.filter(|file| is_blob_bundle(file)) else {
+            return Ok(files.read()?.with(Format::CosignBlob, content));
+        };
+        let beside = DetachedFiles { log_entry: None, ..*files };
+        let evidence = Self::from_blob_bundle_beside(bundle, &beside)?;
+        match evidence.content == content {
+            true => Ok(evidence),
+            false => Err(ParseCosignError::OtherBlobSignature),
+        }
     }
 
     /// Reads a detached signature over a simple signing payload, as Cosign attaches it to an image.

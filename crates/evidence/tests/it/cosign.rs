@@ -370,6 +370,27 @@ fn files_beside_a_blob_bundle_add_what_it_has_not() {
 }
 
 #[test]
+fn a_signature_beside_a_blob_bundle_is_the_bundles() {
+    let (bundle, _) = Scene::v1().seal_blob();
+    let signature = unbase64(&bundle["base64Signature"]);
+    let json = bundle.to_string().into_bytes();
+    let wanted = Evidence::from_blob_bundle(&json).unwrap();
+    let files = DetachedFiles { log_entry: Some(&json), ..DetachedFiles::default() };
+    let found = Evidence::from_detached_signature(&signature, &files).unwrap();
+    assert_eq!(found.signer, wanted.signer);
+    assert_eq!((&found.content, found.entries.len()), (&wanted.content, 1));
+    let refusal = Evidence::from_detached_signature(b"another", &files).unwrap_err();
+    assert_eq!(refusal, ParseCosignError::OtherBlobSignature);
+    // A certificate beside both must be the bundle's too.
+    let (other, _) =
+        Scene::v1().with(|scene| scene.key = Key::named("another", KeyKind::EcdsaP256)).seal_blob();
+    let other = unbase64(&other["cert"]);
+    let files = DetachedFiles { certificate: Some(&other), ..files };
+    let refusal = Evidence::from_detached_signature(&signature, &files).unwrap_err();
+    assert_eq!(refusal, ParseCosignError::OtherCertificate);
+}
+
+#[test]
 fn an_envelope_may_stand_for_the_signature_on_a_blob() {
     let (bundle, _) = Scene::statement(Kind::IntotoV1).seal_blob();
     let evidence = Evidence::from_file(bundle.to_string().as_bytes()).unwrap();
