@@ -98,6 +98,9 @@ pub enum KubernetesError {
     /// The kubeconfig cannot be used.
     #[error("the kubeconfig")]
     Kubeconfig(#[from] KubeconfigError),
+    /// This is a pod, and its service account cannot be used.
+    #[error("the service account of this pod")]
+    Pod(#[source] KubeconfigError),
     /// The server's address is none that is asked.
     #[error("the server of the cluster `{cluster}`")]
     Server {
@@ -210,6 +213,9 @@ impl KubernetesError {
             Self::Kubeconfig(_) | Self::Server { .. } => {
                 "look at it with `kubectl config view --minify`".to_owned()
             }
+            Self::Pod(_) => "give the pod a service account (`automountServiceAccountToken: true`), \
+                             or set KUBECONFIG"
+                .to_owned(),
             Self::Plugin { source: PluginError::Run { install_hint: Some(hint), .. }, .. } => {
                 hint.clone()
             }

@@ -10,7 +10,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess,
+    SeqAccess, Visitor,
 };
 
 use crate::proto_json;
@@ -44,6 +45,14 @@ pub fn read_with<'a, S: DeserializeSeed<'a>>(
     let value = seed.deserialize(Strict(&mut document))?;
     document.end()?;
     Ok(value)
+}
+
+/// The same, out of a tree that something else than JSON was read into.
+///
+/// # Errors
+/// When it is not of the shape that `T` has. The error may quote the document.
+pub fn from_tree<T: DeserializeOwned>(tree: serde_json::Value) -> Result<T, serde_json::Error> {
+    T::deserialize(Strict(tree))
 }
 
 /// Whatever it wraps, with structs read from maps only, all the way down.

@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::KubernetesError;
-use super::kubeconfig::{self, Chosen, Login, Pem};
+use super::kubeconfig::{self, Chosen, KubeconfigError, Login, Pem};
 use super::plugin::{ClusterInfo, Credentials};
 use crate::address::ServiceUrl;
 use crate::deadline::Deadline;
@@ -39,7 +39,7 @@ pub struct Cluster {
 impl Cluster {
     /// Finds the cluster that the environment chose, and logs in where a plugin has to. `options` say
     /// how HTTP is spoken otherwise, and `service_account` where a pod's is ([`SERVICE_ACCOUNT`]).
-    /// Nobody is asked yet.
+    /// The cluster is not asked yet; a plugin may well ask its cloud.
     ///
     /// # Errors
     /// When no cluster is configured, or what is configured cannot be used.
@@ -51,7 +51,9 @@ impl Cluster {
     ) -> Result<Self, KubernetesError> {
         let chosen = match kubeconfig::read(environment)? {
             Some(chosen) => chosen,
-            None => of_pod(environment, service_account)?.ok_or(KubernetesError::NoCluster)?,
+            None => of_pod(environment, service_account)
+                .map_err(KubernetesError::Pod)?
+                .ok_or(KubernetesError::NoCluster)?,
         };
         Self::open(chosen, environment, options, deadline).await
     }
@@ -131,10 +133,7 @@ impl Cluster {
 }
 
 /// A pod's own cluster and account; `None` where this is no pod.
-fn of_pod(
-    environment: &Environment,
-    folder: &Path,
-) -> Result<Option<Chosen>, kubeconfig::KubeconfigError> {
+fn of_pod(environment: &Environment, folder: &Path) -> Result<Option<Chosen>, KubeconfigError> {
     let variable = |name| environment.get(name).map(Secret::expose);
     let (Some(host), Some(port)) =
         (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"))
@@ -145,6 +144,14 @@ fn of_pod(
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let token = kubeconfig::named(&folder.join("token"))?;
     let token = String::from_utf8_lossy(&token).trim().to_owned();
+    if token.is_empty() {
+        return Err(KubeconfigError::Field {
+            what: "file",
+            name: folder.join("token").display().to_string(),
+            wanted: "a token",
+            found: "nothing",
+        });
+    }
     let authority = folder.join("ca.crt");
     let text = kubeconfig::named(&authority)?;
     Ok(Some(Chosen {

@@ -2,8 +2,9 @@
 //!
 //! Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files", and `kubeconfig (v1)`
 //! of the reference: the files of `KUBECONFIG` are merged, the first to say something wins; else it is
-//! `~/.kube/config`. Relative paths are relative to the file that they stand in. What is said of a
-//! user or a cluster and not carried out here is an error: to be somebody else is no detail.
+//! `~/.kube/config`. Relative paths are relative to the file that they stand in. Ways to be somebody
+//! else that are not carried out here (`as`, `auth-provider`) are errors; fields that are not known
+//! here are passed over, as by `kubectl`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -227,12 +228,8 @@ pub(super) fn read(environment: &Environment) -> Result<Option<Chosen>, Kubeconf
         if tree.is_null() {
             continue;
         }
-        // Serde would take a list for a structure.
-        if !tree.is_object() {
-            return Err(shape());
-        }
         // What serde says may quote what is there.
-        let document: Document = serde_json::from_value(tree).map_err(|_| shape())?;
+        let document: Document = evidence::json::from_tree(tree).map_err(|_| shape())?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         files.push((folder, document));
     }
@@ -369,14 +366,16 @@ fn login(folder: &Path, NamedUser { name, user }: NamedUser) -> Result<Login, Ku
         _ => return Err(field("a client certificate and its key", "one of them")),
     };
     // The file is the fresher of the two (reference of `AuthInfo`, `tokenFile`).
-    let token = match &user.token_file {
+    let fresh = match user.token_file.filter(|path| !path.as_os_str().is_empty()) {
         Some(path) => {
             let token = named(&folder.join(path))?;
             let token = std::str::from_utf8(&token).map_err(|_| field("a token", "no text"))?;
             Some(Secret::new(token.trim().to_owned()))
         }
-        None => user.token.filter(|token| !token.expose().is_empty()),
+        None => None,
     };
+    let said = |token: &Secret| !token.expose().is_empty();
+    let token = fresh.filter(said).or(user.token.filter(said));
     let basic = user.username.filter(|name| !name.is_empty());
     let basic =
         basic.map(|name| (name, user.password.unwrap_or_else(|| Secret::new(String::new()))));

@@ -94,7 +94,11 @@ async fn a_pod_has_its_own_account() {
     let port = server.port.to_string();
     let pod = [("KUBERNETES_SERVICE_HOST", "localhost"), ("KUBERNETES_SERVICE_PORT", &port)];
     let error = desk.find(&pod).await.unwrap_err();
-    assert!(matches!(error, KubernetesError::Kubeconfig(KubeconfigError::Read { .. })));
+    assert!(matches!(error, KubernetesError::Pod(KubeconfigError::Read { .. })), "{error:?}");
+    assert!(error.hint().unwrap().contains("automountServiceAccountToken"));
+    desk.write("serviceaccount/token", "\n");
+    let error = desk.find(&pod).await.unwrap_err();
+    assert!(matches!(error, KubernetesError::Pod(KubeconfigError::Field { .. })), "{error:?}");
     desk.write("serviceaccount/token", "of-the-pod\n");
     desk.write("serviceaccount/ca.crt", &pem("CERTIFICATE", &desk.authority.certificate));
     let cluster = desk.find(&pod).await.unwrap();
@@ -105,6 +109,25 @@ async fn a_pod_has_its_own_account() {
     let cluster = desk.find(&[pod[0], pod[1], ("KUBECONFIG", &kubeconfig)]).await.unwrap();
     cluster.secret(&super::at(), crate::ample()).await.unwrap();
     assert_eq!(server.requests()[1].header("authorization"), Some("Bearer mine"));
+}
+
+/// What is empty says nothing: neither a file without a token nor one that is not named.
+#[tokio::test]
+async fn an_empty_token_is_none() {
+    let desk = Desk::new();
+    let server = desk.server(|_| served()).await;
+    desk.write("empty", "\n");
+    for file in ["empty", ""] {
+        let both = json!({"tokenFile": file, "token": "other"});
+        desk.read(&desk.kubeconfig(&server.url(), &both)).await.unwrap();
+        // A plugin is asked where there is nothing else.
+        let plugin = json!({"tokenFile": file, "exec": {"apiVersion": "none", "command": "login"}});
+        let error = desk.read(&desk.kubeconfig(&server.url(), &plugin)).await.unwrap_err();
+        assert!(matches!(error, KubernetesError::Plugin { .. }), "{error:?}");
+    }
+    let shown: Vec<_> =
+        server.requests().iter().map(|it| it.header("authorization").map(str::to_owned)).collect();
+    assert_eq!(shown, [Some("Bearer other".to_owned()), Some("Bearer other".to_owned())]);
 }
 
 #[tokio::test]
@@ -326,6 +349,12 @@ async fn what_is_no_kubeconfig_is_refused_and_not_shown() {
         "[hunter2]",
         "users: hunter2",
         "users: [{name: a, user: hunter2}]",
+        // Serde would take lists for structures, field by field.
+        "users: [{name: a, user: [hunter2]}]",
+        "users: [[a, {token: hunter2}]]",
+        "clusters: [{name: a, cluster: [hunter2]}]",
+        "contexts: [{name: a, context: [hunter2]}]",
+        "users: [{name: a, user: {exec: [v1, hunter2]}}]",
         "current-context: [hunter2]",
     ] {
         let error = broken(text).await;
