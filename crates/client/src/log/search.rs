@@ -78,14 +78,22 @@ impl Log {
     /// The entry with that number, over all shards of a v1 log.
     ///
     /// # Errors
-    /// When there is none, or the log cannot be asked.
+    /// When there is none, the log gives another, or it cannot be asked.
     pub async fn entry(&self, index: u64, deadline: Deadline) -> Result<LogEntry, FetchError> {
         let mut url = self.url.join(PATH);
         url.query_pairs_mut().append_pair("logIndex", &index.to_string());
         let request = Request::get(url, "a log entry", ANSWER_SIZE_MAX)
             .redirected(Redirects::Refuse)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        v1::read(&self.http.send(&request, deadline).await?.wanted(&[200])?)
+        let answer = self.http.send(&request, deadline).await?.wanted(&[200])?;
+        let entry = v1::read(&answer)?;
+        match entry.log_index == index {
+            true => Ok(entry),
+            false => {
+                let found = format!("entry {}", entry.log_index);
+                Err(answer.malformed("the entry with the number that was asked for", found))
+            }
+        }
     }
 
     /// The entries of a v1 log that record a signature, as this client would have logged it. None

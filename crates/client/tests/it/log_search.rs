@@ -65,6 +65,14 @@ async fn a_proof_that_does_not_hold_is_not_added() {
     };
     let error = refused(&|answer| *answer = other.v1_answer()).await;
     assert!(matches!(error, ProveError::OtherEntry { .. }), "{error}");
+    // Under another number, whatever it is.
+    let error = refused(&|answer| {
+        let index = entry(answer)["logIndex"].as_u64().unwrap();
+        entry(answer)["logIndex"] = (index + 1).into();
+    })
+    .await;
+    let ProveError::Fetch { source, .. } = error else { panic!("{error}") };
+    assert_kind!(source, FetchErrorKind::Malformed { .. });
     let error = refused(&|answer| entry(answer)["logID"] = "ab".repeat(32).into()).await;
     assert!(matches!(error, ProveError::OtherEntry { .. }), "{error}");
     let error = refused(&|answer| entry(answer)["verification"] = json!({})).await;
