@@ -87,7 +87,7 @@ impl Proxies {
         })
     }
 
-    /// One proxy for everything but loopback; `name` says in errors where it is named.
+    /// One proxy for everything but loopback and metadata services; `name` says in errors where it is named.
     pub(crate) fn through(proxy: &str, name: &'static str) -> Result<Self, BadProxy> {
         let proxy = parse(&Secret::new(proxy.to_owned()), name)?;
         Ok(Self { https: Some(proxy.clone()), http: Some(proxy), exempt: Vec::new() })

@@ -204,10 +204,11 @@ impl Endpoint {
             let wanted = "an IP address and a port, as `tcp://127.0.0.1:8081`";
             let address: SocketAddr = address.parse().map_err(|_| bad(wanted))?;
             // Nothing but the network tells us that this is the agent, and the agent who we are, so
-            // that it has to be a local one (§3).
+            // that it has to be a local one (§3). On a link others may still listen in; the standard
+            // leaves that to whoever names it.
             return match is_local(address.ip()) {
                 true => Ok(Self::Tcp(address)),
-                false => Err(bad("a loopback or link-local address, where nobody can listen in")),
+                false => Err(bad("a loopback or link-local address")),
             };
         }
         let path = match text.strip_prefix("unix:") {
