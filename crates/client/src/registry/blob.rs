@@ -201,13 +201,7 @@ impl Registry {
         mut bytes: Bytes,
         deadline: Deadline,
     ) -> Result<(), FetchError> {
-        let least = started.header(OCI_CHUNK_MIN_LENGTH).map(str::parse::<usize>);
-        let size = least.and_then(Result::ok).unwrap_or(PIECE_SIZE).max(PIECE_SIZE);
-        if size > PIECE_SIZE_MAX {
-            let (what, max) = ("a piece of an upload", PIECE_SIZE_MAX as u64);
-            let found = Some(size as u64);
-            return Err(started.error(FetchErrorKind::TooLarge { what, max, found }));
-        }
+        let size = piece_size(&started)?;
         let mut url = location(&started)?;
         let mut sent = 0;
         while !bytes.is_empty() {
@@ -225,6 +219,19 @@ impl Registry {
         let finish = finish(url, digest, Bytes::new());
         self.send(image, finish, deadline).await?.wanted(&[201, 204])?.took(digest)
     }
+}
+
+/// How long the pieces of an upload must be, but for the last: as long as the registry says it wants
+/// them at least.
+pub(super) fn piece_size(started: &Answer) -> Result<usize, FetchError> {
+    let least = started.header(OCI_CHUNK_MIN_LENGTH).map(str::parse::<usize>);
+    let size = least.and_then(Result::ok).unwrap_or(PIECE_SIZE).max(PIECE_SIZE);
+    if size > PIECE_SIZE_MAX {
+        let (what, max) = ("a piece of an upload", PIECE_SIZE_MAX as u64);
+        let found = Some(size as u64);
+        return Err(started.error(FetchErrorKind::TooLarge { what, max, found }));
+    }
+    Ok(size)
 }
 
 /// Where an upload goes on. It may be another host, which then gets the content and no credentials.

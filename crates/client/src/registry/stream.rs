@@ -4,13 +4,13 @@
 //! is hashed as it comes, and what is sent as it is sent: the last step, without which a registry
 //! keeps nothing, is taken only if all pieces together have the digest.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crypto::Hasher;
 use evidence::{Digest, ImageRef};
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 
-use super::blob::{finish, location};
+use super::blob::{finish, location, piece_size};
 use super::token::{Access, Scope};
 use super::{Descriptor, Registry};
 use crate::deadline::Deadline;
@@ -43,6 +43,9 @@ pub(crate) struct Upload<'a> {
     hasher: Hasher,
     url: Url,
     sent: u64,
+    /// What came and is not sent yet: less than `piece_size`.
+    waiting: BytesMut,
+    piece_size: usize,
     deadline: Deadline,
 }
 
@@ -123,12 +126,25 @@ impl<'a> Upload<'a> {
         deadline: Deadline,
     ) -> Result<Self, FetchError> {
         let (url, hasher) = (location(started)?, Hasher::new(digest.algorithm()));
-        Ok(Self { registry, image, digest, hasher, url, sent: 0, deadline })
+        let (waiting, piece_size) = (BytesMut::new(), piece_size(started)?);
+        Ok(Self { registry, image, digest, hasher, url, sent: 0, waiting, piece_size, deadline })
     }
 
-    /// Sends the next piece.
-    pub(crate) async fn send(&mut self, piece: Bytes) -> Result<(), FetchError> {
-        self.hasher.update(&piece);
+    /// Takes the next bytes, and sends what is as long as the registry wants its pieces.
+    pub(crate) async fn send(&mut self, bytes: Bytes) -> Result<(), FetchError> {
+        self.hasher.update(&bytes);
+        if self.waiting.is_empty() && bytes.len() == self.piece_size {
+            return self.patch(bytes).await;
+        }
+        self.waiting.extend_from_slice(&bytes);
+        while self.waiting.len() >= self.piece_size {
+            let piece = self.waiting.split_to(self.piece_size).freeze();
+            self.patch(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn patch(&mut self, piece: Bytes) -> Result<(), FetchError> {
         let (first, last) = (self.sent, self.sent + piece.len() as u64 - 1);
         let octets = HeaderValue::from_static("application/octet-stream");
         let patch = Request::new(Method::PATCH, self.url.clone())
@@ -142,12 +158,17 @@ impl<'a> Upload<'a> {
     }
 
     /// Has the registry keep what was sent, if it is what its digest says.
-    pub(crate) async fn finish(self) -> Result<(), FetchError> {
+    pub(crate) async fn finish(mut self) -> Result<(), FetchError> {
         let Self { registry, image, digest, .. } = self;
-        let found = Digest::from(self.hasher.finish());
+        let found = Digest::from(self.hasher.clone().finish());
         if found != *digest {
             let kind = FetchErrorKind::DigestMismatch { wanted: *digest, found };
             return Err(FetchError::new(registry.attempt(image, digest), kind));
+        }
+        // The last piece may be as short as it is.
+        let last = self.waiting.split().freeze();
+        if !last.is_empty() {
+            self.patch(last).await?;
         }
         let finish = finish(self.url, digest, Bytes::new());
         registry.send(image, finish, self.deadline).await?.wanted(&[201, 204])?.took(digest)
