@@ -146,8 +146,9 @@ impl LayoutError {
     }
 
     fn is_absent(&self) -> bool {
-        let not_found = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        matches!(self.problem(), LayoutProblem::Io(error) if not_found(error))
+        // Below what is no folder there is nothing either.
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        matches!(self.problem(), LayoutProblem::Io(error) if absent.contains(&error.kind()))
     }
 }
 
@@ -160,7 +161,7 @@ impl Layout {
         let at = |name: &str| root.join(name);
         let marker = at("oci-layout");
         let bytes = match read(&marker, 1024) {
-            Err(error) if matches!(*error.kind, LayoutProblem::Io(_)) => {
+            Err(error) if error.is_absent() => {
                 return Err(problem(root, LayoutProblem::NotALayout));
             }
             outcome => outcome?,

@@ -27,7 +27,7 @@ pub const DESCRIPTORS_MAX: usize = 1000;
 /// Longest media type read, in bytes: two names of 127 and a slash (RFC 6838 §4.2).
 pub const MEDIA_TYPE_SIZE_MAX: usize = 255;
 
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -230,8 +230,20 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Presence, FetchError> {
         match self.head(image, &digest.to_string(), deadline).await {
-            Ok(head) => {
+            Ok(head) if head.status.as_u16() == 200 => {
                 let is_index = announced_type(&head).map(is_index_type);
+                return Ok(Presence::There { is_index });
+            }
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), FetchErrorKind::NotFound { .. }) => {
+                return Ok(Presence::Absent);
+            }
+            Err(error) => return Err(error),
+        }
+        // It does not say without sending it.
+        match self.read_manifest(image, digest, MANIFEST_SIZE_MAX, deadline).await {
+            Ok(manifest) => {
+                let is_index = Some(matches!(manifest.content, ManifestContent::Index(_)));
                 Ok(Presence::There { is_index })
             }
             Err(error) if matches!(error.kind(), FetchErrorKind::NotFound { .. }) => {

@@ -212,6 +212,18 @@ fn what_is_no_layout_is_refused() {
     assert!(matches!(refused(folder.path()).problem(), LayoutProblem::TooLarge { .. }));
 }
 
+/// That something cannot be looked at does not say that it is not there.
+#[test]
+fn only_what_is_absent_is_no_layout() {
+    let unlookable = "x".repeat(300);
+    let error = Layout::open(Path::new(&unlookable)).unwrap_err();
+    assert!(matches!(error.problem(), LayoutProblem::Io(_)), "{error}");
+    let folder = Folder::new();
+    let file = folder.path().join("index.json");
+    let error = Layout::open(&file).unwrap_err();
+    assert!(matches!(error.problem(), LayoutProblem::NotALayout), "{error}");
+}
+
 /// Wherever a link stands, and wherever it leads.
 #[test]
 fn links_are_not_followed() {

@@ -95,7 +95,6 @@ async fn whether_a_digest_is_there_is_told_apart_from_not_told() {
         (200, OCI_MANIFEST, there(Some(false))),
         (200, OCI_INDEX, there(Some(true))),
         (200, "text/html", there(None)),
-        (405, OCI_MANIFEST, there(None)),
         (404, "text/plain", Ok(Presence::Absent)),
         (403, "text/plain", Err(())),
         (429, "text/plain", Err(())),
@@ -337,4 +336,24 @@ async fn only_tags_are_written_as_tags() {
         assert_kind!(error, FetchErrorKind::Malformed { wanted: "a tag", .. });
     }
     assert_eq!(server.lines(), [""; 0]);
+}
+
+/// As in front of registries that know GET only.
+#[tokio::test]
+async fn presence_is_asked_for_otherwise_where_head_has_no_answer() {
+    let (bytes, digest) = manifest("app");
+    let wanted = Presence::There { is_index: Some(false) };
+    for head in [405, 501] {
+        for (there, wanted) in [(Some(bytes.clone()), wanted), (None, Presence::Absent)] {
+            let server = Server::start(move |request| match (request.method.as_str(), &there) {
+                ("HEAD", _) => Reply::status(head),
+                (_, Some(bytes)) => Reply::ok(OCI_MANIFEST, bytes.clone()),
+                (_, None) => Reply::status(404),
+            })
+            .await;
+            let app = image(&server, "app");
+            let found = anonymous().presence(&app, &digest, ample()).await.unwrap();
+            assert_eq!(found, wanted, "{head}");
+        }
+    }
 }
