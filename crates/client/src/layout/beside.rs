@@ -4,6 +4,7 @@
 use crypto::HashAlgorithm;
 use evidence::Digest;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::files::{check_digest, entries, plain_file, problem, read};
 use super::{
@@ -14,7 +15,7 @@ use crate::registry::attachment::{Place, attachments, subject_of};
 use crate::registry::discover::{
     BUNDLE_SIZE_MAX, BUNDLES_SIZE_MAX, PIECES_MAX, REFERRER_SIZE_MAX, RawEvidence,
 };
-use crate::registry::manifest::MANIFEST_SIZE_MAX;
+use crate::registry::manifest::{MANIFEST_SIZE_MAX, OCI_INDEX, OCI_MANIFEST};
 use crate::registry::{CosignTag, Descriptor, Manifest};
 
 /// Blobs looked at in one layout.
@@ -36,11 +37,16 @@ pub(super) struct Beside {
 #[derive(Default)]
 struct Referrers(Vec<(Digest, Manifest)>);
 
-/// What says that a blob is a referrer.
+/// What says that a blob is a referrer, and which kind of manifest it is.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Refers {
     #[serde(default)]
     subject: Option<Descriptor>,
+    #[serde(default)]
+    media_type: Option<IgnoredAny>,
+    #[serde(default)]
+    manifests: Option<IgnoredAny>,
 }
 
 impl Referrers {
@@ -210,9 +216,19 @@ impl Layout {
         }
         // Configurations and bundles are JSON too, and refer to nothing.
         let refers: Option<Refers> = crate::json::parse(&bytes).ok();
-        let about = refers.and_then(|refers| refers.subject).map(|subject| subject.digest);
-        let Some(about) = about.filter(|about| subjects.contains(about)) else { return Ok(None) };
-        let manifest = Manifest::read(bytes, None, digest).map_err(|(wanted, found)| {
+        let Some(Refers { subject: Some(subject), media_type, manifests }) = refers else {
+            return Ok(None);
+        };
+        let about = subject.digest;
+        if !subjects.contains(&about) {
+            return Ok(None);
+        }
+        // Nothing need name it. Only OCI's manifests leave out what they are ("SHOULD be used").
+        let implied = media_type.is_none().then(|| match manifests {
+            Some(_) => OCI_INDEX,
+            None => OCI_MANIFEST,
+        });
+        let manifest = Manifest::read(bytes, implied, digest).map_err(|(wanted, found)| {
             problem(&path, LayoutProblem::Malformed { wanted, found })
         })?;
         check_digest(&path, digest, &manifest.digest)?;
@@ -232,7 +248,10 @@ pub(super) fn named_tag(descriptor: &Descriptor) -> Option<&str> {
 }
 
 /// The same, with which of the subjects it is about.
-fn tag_about(descriptor: &Descriptor, subjects: &[Digest]) -> Option<(CosignTag, Digest)> {
+pub(super) fn tag_about(
+    descriptor: &Descriptor,
+    subjects: &[Digest],
+) -> Option<(CosignTag, Digest)> {
     let named = named_tag(descriptor)?;
     let all = subjects.iter().flat_map(|subject| CosignTag::ALL.map(|tag| (tag, *subject)));
     all.into_iter().find(|(tag, subject)| tag.of(subject).as_deref() == Some(named))

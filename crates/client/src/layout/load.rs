@@ -12,7 +12,7 @@ use evidence::{Digest, ImageRef};
 use futures::{StreamExt, TryStreamExt};
 
 use super::files::{plain_file, problem};
-use super::transfer::{Progress, TransferError};
+use super::transfer::{Progress, TransferError, total};
 use super::{Layout, LayoutError, LayoutProblem};
 use crate::deadline::Deadline;
 use crate::registry::copy::{DEPTH_MAX, MANIFESTS_MAX, blobs, children, entry};
@@ -65,7 +65,7 @@ impl Layout {
         let mut seen = HashSet::new();
         let wanted: Vec<_> =
             wanted.filter(|(to, blob)| seen.insert((to.name(), blob.digest))).collect();
-        progress.expect(wanted.iter().map(|(_, blob)| blob.size).sum());
+        progress.expect(total(wanted.iter().map(|(_, blob)| blob)));
         let pushed: Vec<Pushed> = futures::stream::iter(&wanted)
             .map(|(to, blob)| self.push(registry, to, blob, deadline, progress))
             .buffer_unordered(CONCURRENT)
@@ -106,19 +106,27 @@ impl Layout {
         let mut level = vec![top];
         let mut all: Vec<Manifest> = Vec::new();
         for _ in 0..DEPTH_MAX {
-            let mut next: Vec<Digest> = level.iter().flat_map(children).collect();
+            // Manifests need not say what they are: what names them does.
+            let mut next: Vec<(Digest, String)> = level
+                .iter()
+                .flat_map(children)
+                .map(|child| (child.digest, child.media_type.clone()))
+                .collect();
             all.extend(level);
             next.sort_unstable();
-            next.dedup();
+            next.dedup_by_key(|(digest, _)| *digest);
             // One that is on a higher level too is moved below all that may name it.
-            all.retain(|manifest| !next.contains(&manifest.digest));
+            let is_below = |one: &Manifest| next.iter().any(|(digest, _)| *digest == one.digest);
+            all.retain(|manifest| !is_below(manifest));
             if next.is_empty() {
                 return Ok(all);
             }
             if all.len() + next.len() > MANIFESTS_MAX {
                 break;
             }
-            let read = |digest: &Digest| self.manifest(digest, None, MANIFEST_SIZE_MAX);
+            let read = |(digest, media_type): &(Digest, String)| {
+                self.manifest(digest, Some(media_type), MANIFEST_SIZE_MAX)
+            };
             level = next.iter().map(read).collect::<Result<_, _>>()?;
         }
         let (what, max) = ("manifests in one index", MANIFESTS_MAX);

@@ -4,6 +4,12 @@ use evidence::Digest;
 
 use super::LayoutError;
 use crate::error::FetchError;
+use crate::registry::Descriptor;
+
+/// How long blobs are together, as far as their manifests tell the truth.
+pub(super) fn total<'d>(blobs: impl Iterator<Item = &'d Descriptor>) -> u64 {
+    blobs.fold(0, |sum, blob| sum.saturating_add(blob.size))
+}
 
 /// Is told how far a transfer is.
 pub trait Progress: Sync {

@@ -5,7 +5,7 @@ use evidence::Digest;
 use super::files::problem;
 use super::{Layout, LayoutError, LayoutProblem};
 use crate::registry::Manifest;
-use crate::registry::index_content::{INNER_INDEX_SIZE_MAX, IndexContent, Problem, Walk};
+use crate::registry::index_content::{INNER_INDEX_SIZE_MAX, IndexContent, Inner, Problem, Walk};
 
 impl Layout {
     /// All that an index names, opening the indexes among it.
@@ -28,8 +28,8 @@ impl Layout {
             if indexes.is_empty() {
                 return IndexContent { named: walk.named, obstacles };
             }
-            for digest in indexes {
-                let manifest = self.manifest(&digest, None, INNER_INDEX_SIZE_MAX);
+            for Inner { digest, media_type } in indexes {
+                let manifest = self.manifest(&digest, Some(&media_type), INNER_INDEX_SIZE_MAX);
                 let opened = manifest.and_then(|manifest| walk.open(&manifest).map_err(failed));
                 obstacles.extend(opened.err());
             }

@@ -121,7 +121,8 @@ impl Registry {
         let mut level = vec![root];
         let mut all: Vec<Manifest> = Vec::new();
         for _ in 0..DEPTH_MAX {
-            let mut next: Vec<Digest> = level.iter().flat_map(children).collect();
+            let mut next: Vec<Digest> =
+                level.iter().flat_map(children).map(|child| child.digest).collect();
             all.extend(level);
             next.sort_unstable();
             next.dedup();
@@ -278,10 +279,10 @@ pub(crate) fn blobs(manifest: &Manifest) -> Vec<Descriptor> {
 }
 
 /// The images of an index.
-pub(crate) fn children(manifest: &Manifest) -> Vec<Digest> {
+pub(crate) fn children(manifest: &Manifest) -> &[Descriptor] {
     match &manifest.content {
-        ManifestContent::Index(index) => index.manifests.iter().map(|child| child.digest).collect(),
-        ManifestContent::Image(_) => Vec::new(),
+        ManifestContent::Index(index) => &index.manifests,
+        ManifestContent::Image(_) => &[],
     }
 }
 

@@ -24,6 +24,9 @@ pub const NAMED_MAX: usize = 256;
 /// Most levels of indexes, the first included. Runtimes look into two.
 pub const DEPTH_MAX: usize = 4;
 
+/// Most platforms that one manifest may be said to be for.
+pub const PLATFORMS_MAX: usize = 32;
+
 /// Longest index read that another index names, in bytes: twice what [`NAMED_MAX`] entries take.
 pub const INNER_INDEX_SIZE_MAX: u64 = 256 * 1024;
 
@@ -114,7 +117,7 @@ impl Registry {
                 return IndexContent { named: walk.named, obstacles };
             }
             let opened: Vec<_> = futures::stream::iter(indexes)
-                .map(async |digest| {
+                .map(async |Inner { digest, .. }| {
                     self.fetch_manifest_up_to(image, &digest, INNER_INDEX_SIZE_MAX, deadline).await
                 })
                 .buffered(CONCURRENT)
@@ -142,8 +145,15 @@ pub(crate) struct Walk {
     places: BTreeMap<Digest, usize>,
     opened: HashSet<Digest>,
     /// The indexes of the next level.
-    inner: Vec<Digest>,
+    inner: Vec<Inner>,
     depth: usize,
+}
+
+/// An index that another names.
+pub(crate) struct Inner {
+    pub(crate) digest: Digest,
+    /// What the other says that it is: it need not say so itself.
+    pub(crate) media_type: String,
 }
 
 /// Why something in an index is not seen.
@@ -166,13 +176,13 @@ pub(crate) enum Problem {
 
 impl Walk {
     /// The indexes to open next, each of them once; none if all was seen.
-    pub(crate) fn next_indexes(&mut self) -> Result<Vec<Digest>, (Digest, Problem)> {
+    pub(crate) fn next_indexes(&mut self) -> Result<Vec<Inner>, (Digest, Problem)> {
         let mut inner = std::mem::take(&mut self.inner);
-        inner.retain(|digest| self.opened.insert(*digest));
+        inner.retain(|index| self.opened.insert(index.digest));
         match inner.first() {
             Some(first) if self.depth == DEPTH_MAX => {
                 let what = "levels of indexes";
-                Err((*first, Problem::TooMany { what, max: DEPTH_MAX }))
+                Err((first.digest, Problem::TooMany { what, max: DEPTH_MAX }))
             }
             Some(_) => {
                 self.depth += 1;
@@ -211,11 +221,16 @@ impl Walk {
                 if let Some(platform) = &descriptor.platform
                     && !named.platforms.contains(platform)
                 {
+                    if named.platforms.len() == PLATFORMS_MAX {
+                        let (at, what) = (named.digest, "platforms of one manifest");
+                        return Err((at, Problem::TooMany { what, max: PLATFORMS_MAX }));
+                    }
                     named.platforms.push(platform.clone());
                 }
             }
             if kind == NamedKind::Index {
-                self.inner.push(descriptor.digest);
+                let (digest, media_type) = (descriptor.digest, descriptor.media_type.clone());
+                self.inner.push(Inner { digest, media_type });
             }
         }
         Ok(())

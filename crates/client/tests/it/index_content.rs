@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use client::FetchError;
 use client::error::FetchErrorKind;
-use client::registry::index_content::{DEPTH_MAX, INNER_INDEX_SIZE_MAX, NAMED_MAX};
+use client::registry::index_content::{DEPTH_MAX, INNER_INDEX_SIZE_MAX, NAMED_MAX, PLATFORMS_MAX};
 use client::registry::{IndexContent, NamedKind};
 use evidence::Digest;
 use serde_json::{Value, json};
@@ -186,6 +186,23 @@ async fn only_so_many_manifests_and_levels_are_looked_at() {
         assert_eq!(lines.len(), DEPTH_MAX);
         if let [error] = content.obstacles.as_slice() {
             assert_kind!(*error, FetchErrorKind::TooMany { max: DEPTH_MAX, .. });
+        }
+    }
+}
+
+/// The same image for more platforms than there are.
+#[tokio::test]
+async fn platforms_are_counted() {
+    for (count, obstacles) in [(PLATFORMS_MAX, 0), (PLATFORMS_MAX + 1, 1)] {
+        let mut shelf = Shelf::default();
+        let named = |number: usize| named("app", &format!("linux/{number}"));
+        let entries: Vec<_> = (0..count).chain(0..count).map(named).collect();
+        let index = shelf.index(&entries);
+        let (content, _) = shelf.walk(&index).await;
+        assert_eq!(content.named[0].platforms.len(), PLATFORMS_MAX);
+        assert_eq!(content.obstacles.len(), obstacles, "{count}");
+        for obstacle in content.obstacles {
+            assert_kind!(obstacle, FetchErrorKind::TooMany { max: PLATFORMS_MAX, .. });
         }
     }
 }
