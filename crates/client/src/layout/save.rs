@@ -4,13 +4,14 @@
 //! manifests under the names of their tags; and what refers to the image as what it is, so that
 //! tools that know the OCI layout and nothing of Cosign see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use evidence::{Digest, ImageRef};
 use futures::{StreamExt, TryStreamExt};
 
-use super::transfer::{Progress, TransferError};
+use super::beside::tag_about;
+use super::transfer::{Progress, TransferError, total};
 use super::writer::Writer;
 use super::{ATTESTATIONS, IMAGE, IMAGE_INDEX, KIND, Layout, REFERENCE, SIGNATURES};
 use crate::deadline::Deadline;
@@ -33,8 +34,9 @@ pub struct Saved {
     pub blobs_there: usize,
     /// Blobs that were fetched.
     pub blobs_fetched: usize,
-    /// Another image that the folder listed before, and lists no more.
-    pub replaced: Option<Digest>,
+    /// What the folder listed before and lists no more: other images, and what lay beside them.
+    /// What was under a tag beside this image is followed by what is there now, and is not told.
+    pub replaced: Vec<Digest>,
 }
 
 impl Layout {
@@ -52,7 +54,6 @@ impl Layout {
         progress: &dyn Progress,
     ) -> Result<Saved, TransferError> {
         let (mut writer, before) = Writer::create(root)?;
-        let before = before.and_then(|layout| layout.image(None).ok());
         let top = registry.resolve(image, deadline).await?;
         let digest = top.digest;
         writer.list(listed_image(image, &top));
@@ -72,9 +73,12 @@ impl Layout {
                 held.push(beside.manifest);
             }
         }
+        writer.check()?;
+        let replaced =
+            before.map_or_else(Vec::new, |before| before.unlisted_by(&writer, &subjects));
         wanted.sort_by_key(|(_, blob)| blob.digest);
         wanted.dedup_by_key(|(_, blob)| blob.digest);
-        progress.expect(wanted.iter().map(|(_, blob)| blob.size).sum());
+        progress.expect(total(wanted.iter().map(|(_, blob)| blob)));
         let (writer_ref, fetch) = (&writer, &wanted);
         let fetched: Vec<bool> = futures::stream::iter(fetch)
             .map(|(from, blob)| keep(writer_ref, registry, from, blob, deadline, progress))
@@ -91,8 +95,16 @@ impl Layout {
             manifests: held.len(),
             blobs_there: fetched.len() - blobs_fetched,
             blobs_fetched,
-            replaced: before.map(|image| image.digest).filter(|before| *before != digest),
+            replaced,
         })
+    }
+
+    /// What this lists, and the new index will not: each once.
+    fn unlisted_by(&self, writer: &Writer, subjects: &[Digest]) -> Vec<Digest> {
+        let stays = writer.listed().iter().map(|descriptor| descriptor.digest);
+        let mut seen: HashSet<_> = stays.collect();
+        let others = self.listed.iter().filter(|one| tag_about(one, subjects).is_none());
+        others.map(|one| one.digest).filter(|digest| seen.insert(*digest)).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use client::Layout;
 use client::layout::Saved;
+use evidence::Digest;
 use serde_json::json;
 
 use crate::arguments::images::{self, RegistryArguments};
@@ -14,6 +15,9 @@ use crate::global::Global;
 use crate::runtime;
 use crate::ui::terminal::println;
 use crate::ui::{self, FAINT, GOOD, Output, plain, progress};
+
+/// Digests told of what a folder lists no more.
+const UNLISTED_MAX: usize = 4;
 
 /// Save an image with its signatures and attestations in a folder, as an OCI layout.
 ///
@@ -50,13 +54,23 @@ impl Save {
                 Layout::save(&self.dir, &registry, &image, &place, deadline, &progress).await;
             progress.finish();
             let saved = saved.map_err(|error| failed(&format!("{image} was not saved"), error))?;
-            if let Some(replaced) = saved.replaced {
-                ui::note(&format!("{} held {replaced} before", self.dir.display()));
+            if !saved.replaced.is_empty() {
+                ui::note(&unlisted(&self.dir, &saved.replaced));
             }
             print(self.output, &image.to_string(), &self.dir, &saved);
             Ok(Exit::Success)
         })
     }
+}
+
+/// What a folder listed before and lists no more, the first few by name.
+fn unlisted(folder: &Path, replaced: &[Digest]) -> String {
+    let named: Vec<_> = replaced.iter().take(UNLISTED_MAX).map(ToString::to_string).collect();
+    let more = match replaced.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{} listed {}{more} before, and does no more", folder.display(), named.join(", "))
 }
 
 fn print(output: Output, image: &str, folder: &Path, saved: &Saved) {

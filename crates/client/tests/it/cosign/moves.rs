@@ -17,6 +17,7 @@ use devkit::registry::Referrers;
 use devkit::{Fault, FaultRule};
 use evidence::{Digest, ImageRef};
 use reqwest::StatusCode;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::log::Kind;
@@ -70,6 +71,13 @@ fn index(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("index.json")).unwrap()).unwrap()
 }
 
+/// What the index lists, in its order.
+fn digests(folder: &Path) -> Vec<Digest> {
+    let index = index(folder);
+    let listed = index["manifests"].as_array().unwrap().iter();
+    listed.map(|one| one["digest"].as_str().unwrap().parse().unwrap()).collect()
+}
+
 fn blob(folder: &Path, digest: &Digest) -> std::path::PathBuf {
     folder.join("blobs/sha256").join(digest.hex())
 }
@@ -99,7 +107,7 @@ async fn an_image_comes_out_as_it_went_in() {
         let folder = TempDir::new().unwrap();
         let saved = save(&shelf.image, folder.path()).await.unwrap();
         assert_eq!(saved.digest, shelf.subject.digest);
-        assert_eq!((saved.manifests, saved.blobs_there, saved.replaced), (6, 0, None));
+        assert_eq!((saved.manifests, saved.blobs_there, saved.replaced), (6, 0, Vec::new()));
         // Verified where it lies.
         let layout = Layout::open(folder.path()).unwrap();
         assert_eq!(layout.image(None).unwrap().digest, saved.digest);
@@ -263,6 +271,22 @@ async fn large_blobs_go_in_pieces_both_ways() {
     load(folder.path(), &place).await.unwrap();
     let patches = other.lines().iter().filter(|line| line.starts_with("PATCH")).count();
     assert_eq!(patches, 3);
+    // As large as a registry wants them, but for the last.
+    for (least, wanted) in [("5242880", Some(2)), ("4194304", Some(3)), ("67108865", None)] {
+        let (other, place) = destination(Referrers::On).await;
+        let name = HeaderName::from_static("oci-chunk-min-length");
+        let announced = Fault::WrongHeader(name, HeaderValue::from_static(least));
+        other.registry.inject(FaultRule::new("*/blobs/uploads/", announced));
+        let loaded = load(folder.path(), &place).await;
+        let patches = other.lines().iter().filter(|line| line.starts_with("PATCH")).count();
+        match (loaded, wanted) {
+            (Ok(_), Some(wanted)) => assert_eq!(patches, wanted, "{least}"),
+            (Err(TransferError::Registry(error)), None) => {
+                assert_kind!(error, FetchErrorKind::TooLarge { .. });
+            }
+            (loaded, _) => panic!("{least}: {loaded:?}"),
+        }
+    }
     // The last byte is another: the registry keeps nothing.
     let mut wrong = large.clone();
     *wrong.last_mut().unwrap() ^= 1;
@@ -336,7 +360,10 @@ async fn what_is_there_is_not_fetched_again_unless_it_is_broken() {
     let mended = save(&shelf.image, folder.path()).await.unwrap();
     assert_eq!(mended.blobs_fetched, 1);
     assert_eq!(Digest::sha256(&fs::read(blob(folder.path(), &layer)).unwrap()), layer);
-    // Another image takes its place in the index, which is told.
+    assert_eq!((again.replaced, mended.replaced), (Vec::new(), Vec::new()));
+    // Another image takes its place in the index, which is told, and so with what lay beside it.
+    let listed = digests(folder.path());
+    assert_eq!((listed.len(), listed.first()), (6, Some(&shelf.subject.digest)));
     let other = Shelf::start(Referrers::On).await;
     let name: ImageRef = format!("{}/a/b:c", other.registry.address()).parse().unwrap();
     let copying = Copying::all();
@@ -346,7 +373,7 @@ async fn what_is_there_is_not_fetched_again_unless_it_is_broken() {
     let bytes = serde_json::to_vec(&annotated).unwrap();
     let digest = anonymous().push_tag(&name, "c", OCI_MANIFEST, bytes, ample()).await.unwrap();
     let saved = save(&name, folder.path()).await.unwrap();
-    assert_eq!((saved.digest, saved.replaced), (digest, Some(shelf.subject.digest)));
+    assert_eq!((saved.digest, saved.replaced), (digest, listed));
     let layout = Layout::open(folder.path()).unwrap();
     assert_eq!(layout.image(None).unwrap().digest, digest);
 }
@@ -480,4 +507,148 @@ async fn a_tag_that_is_made_meanwhile_is_merged_with() {
     let layers = merged["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 2, "{merged:#}");
     assert_eq!(layers[0]["annotations"], json!(theirs.annotations));
+}
+
+/// No tag is long enough for such a digest, so that there is nowhere to put what belongs under it.
+#[tokio::test]
+async fn signatures_without_a_place_are_not_left_out_silently() {
+    let shelf = full(Referrers::On).await;
+    let folder = TempDir::new().unwrap();
+    save(&shelf.image, folder.path()).await.unwrap();
+    let bytes = &shelf.manifest;
+    let long = Digest::from(crypto::Hash::of(crypto::HashAlgorithm::Sha512, bytes));
+    let long_folder = folder.path().join("blobs/sha512");
+    fs::create_dir(&long_folder).unwrap();
+    fs::write(long_folder.join(long.hex()), bytes).unwrap();
+    let mut listed = index(folder.path());
+    let manifests = listed["manifests"].as_array_mut().unwrap();
+    manifests.retain(|one| one["annotations"]["kind"].is_string());
+    manifests[0]["digest"] = long.to_string().into();
+    fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
+    let (_other, place) = destination(Referrers::On).await;
+    let error = load(folder.path(), &place).await.unwrap_err();
+    let TransferError::Registry(error) = error else { panic!("{error:?}") };
+    assert_kind!(error, FetchErrorKind::Malformed { wanted: "a digest that fits into a tag", .. });
+}
+
+/// The image of a folder that listed several is unlisted with the others.
+#[tokio::test]
+async fn all_that_a_folder_lists_no_more_is_told() {
+    let shelf = full(Referrers::On).await;
+    let folder = TempDir::new().unwrap();
+    save(&shelf.image, folder.path()).await.unwrap();
+    let mut listed = index(folder.path());
+    let others = ["one", "two"].map(|name| Digest::sha256(name.as_bytes()));
+    for other in others {
+        listed["manifests"].as_array_mut().unwrap().push(json!({"mediaType": OCI_MANIFEST,
+            "digest": other.to_string(), "size": 3,
+            "annotations": {"kind": "dev.cosignproject.cosign/image"}}));
+    }
+    fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
+    assert_eq!(save(&shelf.image, folder.path()).await.unwrap().replaced, others);
+    assert_eq!(digests(folder.path()).len(), 6);
+    // What was signed meanwhile takes the place of what was under the tag, and nothing is lost.
+    let signature = shelf.scene(Scene::cosign()).seal_layer();
+    shelf.add(CosignTag::Signature, &[&signature]).await;
+    assert_eq!(save(&shelf.image, folder.path()).await.unwrap().replaced, []);
+}
+
+/// Whoever was interrupted can begin again, and what somebody else is writing is left alone.
+#[tokio::test]
+async fn unfinished_files_are_neither_in_the_way_nor_taken() {
+    let shelf = full(Referrers::On).await;
+    let manifest: Value = serde_json::from_slice(&shelf.manifest).unwrap();
+    let layer: Digest = manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+    let unfinished = [
+        ".countersign-oci-layout-0".to_owned(),
+        ".countersign-index.json-0".to_owned(),
+        format!(".countersign-{}-0", layer.hex()),
+    ];
+    let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
+    for begun in [None, Some(marker)] {
+        let folder = TempDir::new().unwrap();
+        for name in &unfinished {
+            fs::write(folder.path().join(name), "somebody else's").unwrap();
+        }
+        if let Some(marker) = begun {
+            fs::write(folder.path().join("oci-layout"), marker).unwrap();
+        }
+        save(&shelf.image, folder.path()).await.unwrap();
+        for name in &unfinished {
+            let left = fs::read(folder.path().join(name)).unwrap();
+            assert_eq!(left, b"somebody else's", "{name}");
+        }
+        let entries = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(entries, unfinished.len() + 3, "ours are gone");
+    }
+    // A layout without an index is not one of ours if it is of another version, or holds more.
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("oci-layout"), marker).unwrap();
+    fs::write(folder.path().join("letter.txt"), "dear").unwrap();
+    let error = save(&shelf.image, folder.path()).await.unwrap_err();
+    assert!(matches!(error, TransferError::Layout(_)), "{error}");
+    assert!(!folder.path().join("index.json").exists());
+}
+
+/// Sizes are what a manifest says, which may be anything.
+#[tokio::test]
+async fn sizes_that_no_number_holds_are_no_panic() {
+    let shelf = Shelf::start(Referrers::On).await;
+    let blob = |name: &str, size: u64| {
+        json!({"mediaType": "a/b", "digest": Digest::sha256(name.as_bytes()).to_string(),
+            "size": size})
+    };
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": blob("config", u64::MAX), "layers": [blob("layer", u64::MAX)]});
+    shelf.registry.plant_manifest("acme/app", "v1", OCI_MANIFEST, manifest.to_string()).unwrap();
+    let folder = TempDir::new().unwrap();
+    let meter = Meter::default();
+    let image = &shelf.image;
+    let saved = Layout::save(folder.path(), &anonymous(), image, image, ample(), &meter).await;
+    assert!(matches!(saved, Err(TransferError::Registry(_))), "{saved:?}");
+    assert_eq!(meter.expected.load(Ordering::Relaxed), u64::MAX);
+}
+
+/// "This property SHOULD be used": what names a manifest says what it is, or its place does.
+#[tokio::test]
+async fn manifests_need_not_say_what_they_are() {
+    let shelf = Shelf::start(Referrers::On).await;
+    let (registry, image) = (anonymous(), &shelf.image);
+    let layer = registry.push_blob(image, Bytes::from_static(b"{}"), ample()).await.unwrap();
+    let blob = json!({"mediaType": "a/b", "digest": layer.to_string(), "size": 2});
+    let push = async |media_type: &str, manifest: Value| {
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let size = bytes.len();
+        let digest = registry.push_manifest(image, media_type, bytes, ample()).await.unwrap();
+        json!({"mediaType": media_type, "digest": digest.to_string(), "size": size})
+    };
+    let mute = json!({"schemaVersion": 2, "config": blob, "layers": []});
+    let child = push(OCI_MANIFEST, mute).await;
+    let inner = push(OCI_INDEX, json!({"schemaVersion": 2, "manifests": [child]})).await;
+    let top = push(OCI_INDEX, json!({"schemaVersion": 2, "manifests": [inner]})).await;
+    let referrer = json!({"schemaVersion": 2, "config": blob, "layers": [], "subject": top});
+    let referrer = push(OCI_MANIFEST, referrer).await;
+    let list = json!({"schemaVersion": 2, "manifests": [], "subject": top});
+    let list = push(OCI_INDEX, list).await;
+    let digest = |entry: &Value| entry["digest"].as_str().unwrap().parse::<Digest>().unwrap();
+    let folder = TempDir::new().unwrap();
+    let saved = save(&image.with_digest(digest(&top)), folder.path()).await.unwrap();
+    assert_eq!((saved.digest, saved.manifests), (digest(&top), 5));
+    let layout = Layout::open(folder.path()).unwrap();
+    let content = layout.index_content(&layout.image(None).unwrap());
+    assert!(content.obstacles.is_empty(), "{content:?}");
+    assert_eq!(content.named.len(), 2);
+    // As Cosign leaves referrers: nothing lists them.
+    let mut listed = index(folder.path());
+    listed["manifests"].as_array_mut().unwrap().retain(|one| one["digest"] == top["digest"]);
+    fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
+    let layout = Layout::open(folder.path()).unwrap();
+    assert!(layout.find_evidence(&digest(&top)).obstacles.is_empty());
+    let (_other, place) = destination(Referrers::On).await;
+    assert_eq!(load(folder.path(), &place).await.unwrap().manifests, 5);
+    for (entry, media_type) in [(referrer, OCI_MANIFEST), (list, OCI_INDEX)] {
+        let there = place.with_digest(digest(&entry));
+        let there = anonymous().resolve(&there, ample()).await.unwrap();
+        assert_eq!(there.media_type, media_type);
+    }
 }
