@@ -40,7 +40,13 @@ pub(crate) async fn private_key(
 pub(crate) async fn store(at: &SecretRef, keys: &KeyEntries<'_>) -> Result<(), Failure> {
     let (options, deadline) = (http_options()?, Deadline::after(TIMEOUT));
     let stored = async { cluster(options, deadline).await?.store(at, keys, deadline).await };
-    stored.await.map_err(|error| failed("the keys were not kept", Exit::Failure, error))
+    stored.await.map_err(|error| {
+        let what = match error {
+            KubernetesError::NotKnown { .. } => "it is not known whether the keys were kept",
+            _ => "the keys were not kept",
+        };
+        failed(what, Exit::Failure, error)
+    })
 }
 
 async fn read(at: &SecretRef, options: HttpOptions) -> Result<KeySecret, KubernetesError> {
@@ -63,6 +69,7 @@ async fn cluster(options: HttpOptions, deadline: Deadline) -> Result<Cluster, Ku
 
 fn failed(what: &str, unreached: Exit, error: KubernetesError) -> Failure {
     let exit = match &error {
+        KubernetesError::NotKnown { .. } => Exit::Unknown,
         KubernetesError::Fetch { .. } | KubernetesError::Plugin { .. } => unreached,
         KubernetesError::Changed { .. } => Exit::Failure,
         _ => Exit::Usage,
