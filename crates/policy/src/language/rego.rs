@@ -241,7 +241,10 @@ fn give_time(engine: &mut regorus::Engine, now: i64) -> Result<(), BadProgram> {
 fn check_calls(engine: &regorus::Engine) -> Result<(), BadProgram> {
     let unreadable = || BadProgram::new("the policy's structure cannot be read");
     let tree = engine.get_ast_as_json().map_err(|_| unreadable())?;
-    let tree: Json = serde_json::from_str(&tree).map_err(|_| unreadable())?;
+    // The tree is our library's own text: what is wrong with it is how deep it nests.
+    let tree: Json = serde_json::from_str(&tree).map_err(|_| {
+        BadProgram::new("an expression nests too deep; name parts of it by rules of their own")
+    })?;
     let rules = tree.pointer("/0/ast/rules").and_then(Json::as_array).ok_or_else(unreadable)?;
     if rules.len() > RULES_MAX {
         return Err(BadProgram::new(format!("more than {RULES_MAX} rules")));

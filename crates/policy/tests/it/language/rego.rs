@@ -241,3 +241,87 @@ fn policies_nest_and_lead_on_only_so_far() {
     let error = refused(RegoV0, &format!("package signature\nallow {{ true }}\n{many}"));
     assert!(error.problem.contains("more than 512 rules"), "{error}");
 }
+
+/// Loads a policy of `x := EXPRESSION` on a stack as small as threads have.
+fn load_on_a_small_stack(expression: String) -> Result<(), String> {
+    let text = format!("package signature\nallow if true\nx := {expression}\n");
+    let load = move || RegoV1.load("test", &text).map(drop).map_err(|error| error.to_string());
+    std::thread::Builder::new().stack_size(2 << 20).spawn(load).unwrap().join().unwrap()
+}
+
+/// The library walks what operators lead on to by recursion: a stack that overflows would end the
+/// process, this test with it. Lines are short, because it reads no longer ones.
+#[test]
+fn chains_of_operators_are_bounded() {
+    let chain = |from: &str, by: &str, to: &str, count: usize| {
+        format!("{from}{}{to}", format!("{by}\n").repeat(count))
+    };
+    let parts = [
+        ("1", " + 1", ""),
+        ("1", " % 1", ""),
+        ("", "- ", "1"),
+        ("{1}", " | {1}", ""),
+        ("{1}", " & {1}", ""),
+        ("1 < (1", " < 1", ")"),
+        ("", "1 in ", "[1]"),
+        ("abs(1", " in [1]", ")"),
+        ("input", ".a.b[0]", ""),
+        ("[1, {2: 1", " + 1", "}, 3]"),
+    ];
+    for (from, by, to) in parts {
+        // As a whole, and in parts below each other; joined lines, since a new one may end a field.
+        let joined = |text: String| if by.starts_with('.') { text.replace('\n', "") } else { text };
+        let long = |count| joined(chain(from, by, to, count));
+        load_on_a_small_stack(long(10)).unwrap_or_else(|error| panic!("{error}: {from}{by}"));
+        // Within the bound of the text the library's tree may be too deep; that is no overflow.
+        let _either = load_on_a_small_stack(long(120));
+        for count in [129, 8000] {
+            let error = load_on_a_small_stack(long(count)).unwrap_err();
+            assert!(error.contains("more than 128 operators or fields"), "{error}: {from}{by}");
+        }
+        let nested = (0..5).fold("1".to_owned(), |inner, _| format!("({inner}) + ({})", long(30)));
+        let error = load_on_a_small_stack(nested).unwrap_err();
+        assert!(error.contains("more than 128 operators or fields"), "{error}: {from}{by}");
+    }
+    let error =
+        refused(RegoV1, &v1(&format!("allow if true\nx := {}\n", chain("1", " + 1", "", 129))));
+    // The sign in `:=` is the first of the 129.
+    assert_eq!(error.line, Some(130), "{error}");
+}
+
+/// Each expression has its own chain, however many there are.
+#[test]
+fn long_policies_of_short_expressions_load() {
+    let rules: String = (0..300).map(|n| format!("r{n} if input.a.b == -{n} + 1\n")).collect();
+    let body = "    input.predicate.a[0] != 1 + 2\n    not input.b in {1, 2}\n".repeat(300);
+    let items = "{\"a\": 1 + 1, \"b\": [1 + 2]},\n".repeat(300);
+    let same = "    input.a == 1; input.b == 2\n".repeat(300);
+    let every = "    every e in input.a { e.b == 1 }\n".repeat(100);
+    for text in [
+        format!("{rules}allow if true"),
+        format!("allow if true\nx if {{\n{body}}}"),
+        format!("allow if count([{items}]) == 300"),
+        format!("allow if true\nx if {{\n{same}}}"),
+        format!("allow if true\nx if {{\n{every}}}"),
+    ] {
+        assert!(accepts(RegoV1, &v1(&text)), "{text}");
+    }
+    let quoted = "+".repeat(500);
+    let text = format!("# {quoted}\nallow {{ true }}\nx := \"{quoted}\"\ny := `{quoted}`\n");
+    assert!(accepts(RegoV0, &format!("package signature\n{text}")));
+}
+
+/// What stands first in brackets may be read once more for each of them.
+#[test]
+fn much_in_nested_brackets_is_refused() {
+    let nested = |depth: usize, lines: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!("{open}{}1{close}", "1, 1, 1, 1,\n".repeat(lines))
+    };
+    for (depth, within, without) in [(12, 30, 40), (8, 500, 600), (3, 16_000, 16_500)] {
+        load_on_a_small_stack(nested(depth, within)).unwrap();
+        let error = load_on_a_small_stack(nested(depth, without)).unwrap_err();
+        let much = error.contains("too much in nested brackets");
+        assert!(much, "{depth}: {error}");
+    }
+}
