@@ -15,9 +15,11 @@ use crate::check::Check;
 use crate::claim::{self, Artifact, VerifiedClaim};
 use crate::demands::Demands;
 use crate::explain::{Explanation, Trace};
+use crate::logged::Logged;
 use crate::refusal::Refusal;
 use crate::rule::{Rule, Which};
 use crate::signer::VerifiedSigner;
+use crate::time::VerifiedTime;
 use crate::trust_root::TrustRoot;
 use crate::verdict::{Grounds, Obstacle, Reason, Verdict};
 use crate::wanted::ClaimPattern;
@@ -298,12 +300,8 @@ impl Authority {
         let quiet = &mut Trace::silent();
         match self {
             Self::Keyless { roots, identities, demands, .. } => {
-                logged::verify(evidence, roots, demands.logging, quiet)
-                    .and_then(|logged| {
-                        time::observe(evidence, &logged, roots, *demands, now, quiet)
-                    })
-                    .and_then(|times| signer::verify(evidence, &times, roots, *demands, quiet))
-                    .and_then(|signer| check_identity(&signer, identities, quiet))
+                certified_signer(evidence, roots, *demands, now, quiet)
+                    .and_then(|certified| check_identity(&certified.signer, identities, quiet))
                     .is_ok()
             }
             Self::Key { key, demands, .. } => signer::pin(evidence, key, *demands, quiet).is_ok(),
@@ -321,9 +319,8 @@ impl Authority {
     ) -> Result<VerifiedClaim, Refusal> {
         match self {
             Self::Keyless { roots, identities, demands, .. } => {
-                let logged = logged::verify(evidence, roots, demands.logging, trace)?;
-                let times = time::observe(evidence, &logged, roots, *demands, now, trace)?;
-                let signer = signer::verify(evidence, &times, roots, *demands, trace)?;
+                let Certified { logged, times, signer } =
+                    certified_signer(evidence, roots, *demands, now, trace)?;
                 let claim = claim::verify(evidence, signer, logged, times.into(), artifact, trace)?;
                 check_identity(claim.signer(), identities, trace)?;
                 Ok(claim)
@@ -339,6 +336,27 @@ impl Authority {
             }
         }
     }
+}
+
+/// A signer whom a certificate names, and what showed it.
+struct Certified {
+    logged: Logged,
+    times: NonEmpty<VerifiedTime>,
+    signer: VerifiedSigner,
+}
+
+/// The keyless chain as far as who signed: log, time, signer.
+fn certified_signer(
+    evidence: &Evidence,
+    roots: &TrustRoot,
+    demands: Demands,
+    now: UnixTime,
+    trace: &mut Trace,
+) -> Result<Certified, Refusal> {
+    let logged = logged::verify(evidence, roots, demands.logging, trace)?;
+    let times = time::observe(evidence, &logged, roots, demands, now, trace)?;
+    let signer = signer::verify(evidence, &times, roots, demands, trace)?;
+    Ok(Certified { logged, times, signer })
 }
 
 fn check_identity(
