@@ -95,6 +95,9 @@ async fn create(
     if let Some(refusal) = refused(&headers, &namespace) {
         return refusal;
     }
+    if namespace == "behind-a-gateway" {
+        return refusal(StatusCode::GATEWAY_TIMEOUT, "no answer in time");
+    }
     secret["metadata"]["resourceVersion"] = "1".into();
     let name = secret["metadata"]["name"].as_str().unwrap();
     secrets.lock().unwrap().insert(format!("{namespace}/{name}"), secret.clone());
@@ -156,6 +159,18 @@ fn a_key_in_a_cluster_is_not_overwritten() {
     assert!(!world.path("two.pub").exists());
     let said = world.run_with("generate-key-pair gitlab://project", &cluster).ends(2);
     said.says(&["k8s://NAMESPACE/SECRET"]);
+}
+
+/// What was written without an answer may be there, or get there yet.
+#[test]
+fn whether_keys_are_in_a_cluster_may_not_be_known() {
+    let (world, server) = (World::new(), ApiServer::start());
+    let kubeconfig = server.kubeconfig(&world);
+    let cluster = [("KUBECONFIG", kubeconfig.as_str())];
+    let said = world.run_with("generate-key-pair k8s://behind-a-gateway/signing", &cluster).ends(3);
+    said.says(&["it is not known whether the keys were kept", "no answer in time", "public-key"]);
+    let said = world.run_with("generate-key-pair k8s://others/signing", &cluster).ends(1);
+    said.says(&["the keys were not kept"]);
 }
 
 /// Who cannot be asked has not said that an image is unsigned.
