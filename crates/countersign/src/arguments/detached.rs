@@ -1,16 +1,23 @@
 //! Evidence about a file, as arguments: a bundle, or the single files that stood for one before
 //! Cosign wrote bundles.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
-use evidence::cosign::{ANNOTATION_SIZE_MAX, DetachedFiles};
-use evidence::{Evidence, ParseEvidenceError};
+use evidence::cosign::{self, ANNOTATION_SIZE_MAX, DetachedFiles};
 use verify::Piece;
 
 use crate::exit::Failure;
 use crate::machine;
+
+/// Lengths of signatures that are not DER, in bytes: Ed25519 (RFC 8032 §5.1.6), and RSA of 2048, 3072
+/// and 4096 bits (RFC 8017 §8.1.1).
+const RAW_SIGNATURE_SIZES: [usize; 4] = [64, 256, 384, 512];
 
 /// Evidence about a file.
 #[derive(Debug, Args)]
@@ -45,59 +52,91 @@ impl EvidenceArguments {
         let timestamp = small(&self.rfc3161_timestamp, "timestamp")?;
         let bundle = self.bundle.as_deref();
         let bundle =
-            bundle.map(|path| machine::read(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
+            bundle.map(|path| machine::read_some(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
+        let signature = self.signature.as_deref().map(DetachedSignature::read).transpose()?;
+        let is_alone = signature.is_none() && certificate.is_none() && timestamp.is_none();
+        if let Some(bundle) = &bundle
+            && !is_alone
+            && !cosign::is_blob_bundle(bundle)
+        {
+            return Err(Failure::usage("a file is named beside a bundle that holds all of it")
+                .hint("leave out --signature, --certificate and --rfc3161-timestamp"));
+        }
         let files = DetachedFiles {
             certificate: certificate.as_deref(),
             log_entry: None,
             timestamp: timestamp.as_deref(),
         };
-        let is_alone = self.signature.is_none() && certificate.is_none() && timestamp.is_none();
-        let evidence = match &bundle {
-            Some(bundle) if is_alone => Evidence::from_file(bundle),
-            Some(bundle) if Evidence::from_bundle(bundle).is_ok() => {
-                return Err(Failure::usage("a file is named beside a bundle that holds all of it")
-                    .hint("leave out --signature, --certificate and --rfc3161-timestamp"));
-            }
-            bundle => self.detached(bundle.as_deref(), files)?,
-        };
-        Ok(Piece { source: self.source(), evidence })
-    }
-
-    fn detached(
-        &self,
-        bundle: Option<&[u8]>,
-        files: DetachedFiles<'_>,
-    ) -> Result<Result<Evidence, ParseEvidenceError>, Failure> {
-        let parsed = match (&self.signature, bundle) {
+        let evidence = match (&signature, bundle.as_deref()) {
             (Some(signature), log_entry) => {
-                let signature = signature_bytes(signature)?;
-                Evidence::from_detached_signature(&signature, &DetachedFiles { log_entry, ..files })
+                let files = DetachedFiles { log_entry, ..files };
+                Evidence::from_detached_signature(&signature.bytes, &files).map_err(Into::into)
             }
-            (None, bundle) => Evidence::from_blob_bundle_beside(bundle.unwrap_or_default(), &files),
+            (None, bundle) => {
+                let bundle = bundle.unwrap_or_default();
+                match is_alone {
+                    true => Evidence::from_file(bundle),
+                    false => Evidence::from_blob_bundle_beside(bundle, &files).map_err(Into::into),
+                }
+            }
         };
-        Ok(parsed.map_err(Into::into))
-    }
-
-    /// Where it was found.
-    fn source(&self) -> String {
-        let signature = self.signature.as_deref().map(|text| match Path::new(text).exists() {
-            true => text.to_owned(),
-            false => "--signature".to_owned(),
-        });
         let bundle = self.bundle.as_ref().map(|path| path.display().to_string());
-        signature.or(bundle).unwrap_or_default()
+        let source = signature.map(|signature| signature.source).or(bundle).unwrap_or_default();
+        Ok(Piece { source, evidence })
     }
 }
 
-/// A file's content; or, as Cosign takes it, what is no file is the signature itself.
-fn signature_bytes(argument: &str) -> Result<Vec<u8>, Failure> {
-    let path = Path::new(argument);
-    if argument != "-" && !path.exists() {
-        let looks_like_base64 = argument.len() >= 16
-            && argument.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
-        if looks_like_base64 {
-            return Ok(argument.as_bytes().to_vec());
+/// What `--signature` names.
+struct DetachedSignature {
+    /// Where it was found.
+    source: String,
+    /// What was found there.
+    bytes: Vec<u8>,
+}
+
+impl DetachedSignature {
+    /// A file's content; or, as Cosign takes it, what is no file is the signature itself.
+    fn read(argument: &str) -> Result<Self, Failure> {
+        let path = Path::new(argument);
+        if argument == "-" || is_there(path)? {
+            let bytes = machine::read(path, "signature", BUNDLE_SIZE_MAX)?;
+            return Ok(Self { source: argument.to_owned(), bytes });
+        }
+        match STANDARD.decode(argument) {
+            Ok(bytes) if may_be_signature(&bytes) => {
+                Ok(Self { source: "--signature".to_owned(), bytes: argument.into() })
+            }
+            _ => Err(Failure::usage(format!("cannot use the signature {argument}"))
+                .caused_by("it is no file, and not a signature in base64")
+                .hint("name the file of the signature")),
         }
     }
-    machine::read(path, "signature", BUNDLE_SIZE_MAX)
+}
+
+/// Whether there is such a file. A signature is often too long for the name of one.
+fn is_there(path: &Path) -> Result<bool, Failure> {
+    match path.try_exists() {
+        Err(error) if error.kind() == ErrorKind::InvalidFilename => Ok(false),
+        found => found.map_err(|error| {
+            let message = format!("cannot read the signature {}", path.display());
+            Failure::usage(message).caused_by(error)
+        }),
+    }
+}
+
+/// Whether this has the form of a signature by a key that is known of, or of an envelope. The name of
+/// a file that is not there is often base64, too.
+fn may_be_signature(bytes: &[u8]) -> bool {
+    match bytes {
+        // X.690 §8.1.3: the SEQUENCE (ECDSA-Sig-Value of RFC 3279 §2.2.3) says how long the rest is.
+        [0x30, 0x81, length, rest @ ..] | [0x30, length @ ..=0x7f, rest @ ..]
+            if rest.len() == usize::from(*length) =>
+        {
+            true
+        }
+        [b'{', ..] => {
+            Evidence::from_detached_envelope(bytes.into(), &DetachedFiles::default()).is_ok()
+        }
+        _ => RAW_SIGNATURE_SIZES.contains(&bytes.len()),
+    }
 }
