@@ -111,7 +111,12 @@ impl SignerArguments {
 
     /// Whether anything is waived or wanted on top of what always is.
     pub(crate) fn has_demands(&self) -> bool {
-        self.demands.is_given()
+        self.demands() != Demands::all()
+    }
+
+    /// Whether authorities are named in place of the trust root's.
+    pub(crate) fn names_trust(&self) -> bool {
+        self.named_trust.names_authorities() || self.named_trust.names_stamps()
     }
 
     /// As [`Self::wanted`]; if nobody is named, whoever was certified. That says who signed, not that

@@ -71,12 +71,14 @@ impl Verify {
         Ok(image_verification::exit(&judged))
     }
 
-    /// The same for the images that files name, whose paths stand where images do.
+    /// The same for the images that files name, whose paths stand where images do;
+    /// `nothing` says what is wrong when they name none.
     pub(super) fn of_files(
         mut self,
         read: impl Fn(&str) -> Result<Vec<String>, Failure>,
+        nothing: impl FnOnce(&[String]) -> Failure,
     ) -> Result<Self, Failure> {
-        self.images.read_files(read)?;
+        self.images.read_files(read, nothing)?;
         Ok(self)
     }
 
@@ -87,6 +89,15 @@ impl Verify {
             if self.signer.is_given() {
                 return Err(Failure::usage("a signer is named beside --policy-file")
                     .hint("name the signer in the policy file"));
+            }
+            if self.signer.names_trust() {
+                return Err(Failure::usage(
+                    "authorities are named by certificates beside --policy-file",
+                )
+                .hint(
+                    "make a trusted root of them with `trusted-root create`, and give it with \
+                           --trusted-root: a policy file believes a trust root as a whole",
+                ));
             }
             if self.signer.has_demands() {
                 return Err(Failure::usage("a demand is waived or made beside --policy-file")
@@ -119,7 +130,8 @@ impl Verify {
                 return;
             };
             let outcomes = judged.iter().flat_map(|judged| &judged.outcomes);
-            ui::payloads::print(&outcomes.map(Outcome::shown).collect::<Vec<_>>());
+            let shown: Vec<_> = outcomes.map(Outcome::shown).collect();
+            ui::payloads::print(&shown, self.images.local_image);
         }
     }
 }
