@@ -36,11 +36,6 @@ pub(crate) struct DemandArguments {
 }
 
 impl DemandArguments {
-    /// Whether anything is waived or wanted on top.
-    pub(crate) fn is_given(&self) -> bool {
-        self.demands() != Demands::all()
-    }
-
     /// What is demanded.
     pub(crate) fn demands(&self) -> Demands {
         Demands {
@@ -68,17 +63,24 @@ impl DemandArguments {
         if self.private_infrastructure {
             ui::note("--private-infrastructure is an old name of --insecure-ignore-tlog");
         }
-        let Demands { logging, transparency, .. } = self.demands();
+        let Demands { logging, transparency, intermediates, .. } = self.demands();
         if logging == Logging::Waived {
             ui::warning(
                 "no transparency log is asked for (--insecure-ignore-tlog): a stolen key can sign \
-                 without anybody seeing it, and a time is known only from a timestamp",
+                 without anybody seeing it, and when it was signed is known only where a timestamp or \
+                 a log of the trust root tells",
             );
         }
         if transparency == CertificateTransparency::Waived {
             ui::warning(
                 "no certificate transparency is asked for (--insecure-ignore-sct): the authority can \
                  certify anybody without anybody seeing it",
+            );
+        }
+        if intermediates == Intermediates::BroughtAlong {
+            ui::warning(
+                "authorities that a bundle brings along are believed (--allow-certificate-chain): who \
+                 may certify signers is up to every authority below the trust root's",
             );
         }
     }
