@@ -93,7 +93,7 @@ impl TrustRootArguments {
             Some(root) => root,
             None => needs.or_nobody(kept_trust_root())?,
         };
-        needs.named.over(root)
+        self.over(root, needs)
     }
 
     /// The trust root; the instance's mirror is asked where what is kept of it is old.
@@ -114,6 +114,14 @@ impl TrustRootArguments {
             }
             None => trust_root_of(&material(&http_client()?, deadline).await?)?,
         };
+        self.over(root, needs)
+    }
+
+    /// The trust root with what stands in the place of its parts, which is told of one that is named.
+    fn over(&self, root: TrustRoot, needs: &TrustNeeds) -> Result<TrustRoot, Failure> {
+        if let Some(file) = self.trust_config.as_ref().or(self.trusted_root.as_ref()) {
+            needs.named.tell_replaced(file);
+        }
         needs.named.over(root)
     }
 

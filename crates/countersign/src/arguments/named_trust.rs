@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use verify::TrustRoot;
 
 use crate::exit::Failure;
-use crate::machine;
+use crate::{machine, ui};
 
 /// Longest file of certificates read, in bytes.
 const PEM_SIZE_MAX: usize = 256 * 1024;
@@ -21,7 +21,7 @@ const PEM_SIZE_MAX: usize = 256 * 1024;
 pub(crate) struct NamedTrustArguments {
     /// Certificates (PEM) of the roots below which signers must stand, in place of the trust root's
     /// certificate authorities.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "trusted_root", "certificate_chain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "certificate_chain"])]
     ca_roots: Option<PathBuf>,
 
     /// Certificates (PEM) of authorities between signers and those roots.
@@ -30,13 +30,12 @@ pub(crate) struct NamedTrustArguments {
 
     /// Certificates (PEM) of the authorities above the signer, the issuing one first and the root
     /// last, in place of the trust root's certificate authorities.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "trusted_root"],
-        alias = "cert-chain")]
+    #[arg(long, value_name = "FILE", conflicts_with = "key", alias = "cert-chain")]
     certificate_chain: Option<PathBuf>,
 
     /// Certificates (PEM) of the timestamp authority, the one that signs timestamps first and the
     /// root last, in place of the trust root's; wants a signed timestamp.
-    #[arg(long, value_name = "FILE", conflicts_with = "trusted_root")]
+    #[arg(long, value_name = "FILE")]
     timestamp_certificate_chain: Option<PathBuf>,
 }
 
@@ -92,6 +91,18 @@ impl NamedTrustArguments {
 }
 
 impl NamedTrust {
+    /// Tells what of the trust root in this file is not believed. Who names two things is told which
+    /// of them counts.
+    pub(crate) fn tell_replaced(&self, file: &Path) {
+        let file = file.display();
+        if let Some(NamedAuthorities { name, .. }) = &self.authorities {
+            ui::note(&format!("certificate authorities of {file} replaced by those of {name}"));
+        }
+        if let Some((name, _)) = &self.stamps {
+            ui::note(&format!("timestamp authorities of {file} replaced by that of {name}"));
+        }
+    }
+
     /// The trust root with what is named in place of its own.
     pub(crate) fn over(&self, mut roots: TrustRoot) -> Result<TrustRoot, Failure> {
         let unusable = |name: &str| Failure::usage(format!("cannot use the certificates {name}"));
@@ -110,8 +121,17 @@ impl NamedTrust {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    read_certificates(path, || {
+        Failure::usage(format!("cannot use the certificates {}", path.display()))
+    })
+}
+
+/// The certificates (PEM) in a file, of which there is one at least.
+pub(crate) fn read_certificates(
+    path: &Path,
+    unusable: impl Fn() -> Failure,
+) -> Result<Vec<Certificate>, Failure> {
     let pem = machine::read(path, "certificates", PEM_SIZE_MAX)?;
-    let unusable = || Failure::usage(format!("cannot use the certificates {}", path.display()));
     let found = CertificateDer::pem_slice_iter(&pem)
         .map(|der| {
             let der = der.map_err(|error| unusable().caused_by(error.to_string()))?;

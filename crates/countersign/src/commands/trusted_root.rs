@@ -8,12 +8,11 @@ use clap::{Args, Subcommand};
 use crypto::PublicKey;
 use evidence::Certificate;
 use evidence::note::key_id;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use verify::TrustRoot;
 
 use crate::arguments::instance;
+use crate::arguments::named_trust::read_certificates;
 use crate::arguments::network::http_client;
 use crate::arguments::specification::Specification;
 use crate::exit::{Exit, Failure};
@@ -22,8 +21,11 @@ use crate::trust_documents::{self, TRUSTED_ROOT_MEDIA_TYPE, pretty};
 use crate::{machine, runtime};
 use parallel::ParallelFlags;
 
-/// Longest file of certificates or keys read, in bytes.
+/// Longest file of a key read, in bytes.
 const PEM_SIZE_MAX: usize = 256 * 1024;
+
+/// The members of a trusted root that list services (`sigstore_trustroot.proto`, `TrustedRoot`).
+const SERVICES: [&str; 4] = ["tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities"];
 
 /// Make trusted roots.
 #[derive(Debug, Args)]
@@ -95,7 +97,17 @@ struct Create {
 impl TrustedRoot {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let Verb::Create(create) = self.verb;
-        let json = pretty(&create.compose(global)?);
+        let root = create.compose(global)?;
+        let has_service = |root: &Value| {
+            SERVICES.iter().any(|name| root[*name].as_array().is_some_and(|it| !it.is_empty()))
+        };
+        if !has_service(&root) {
+            // Whoever trusts nobody is told so here, and not by what is refused later.
+            return Err(Failure::usage("no service is named, so nobody would be trusted").hint(
+                "name some with --fulcio, --rekor, --ctfe or --tsa, or give --with-default-services",
+            ));
+        }
+        let json = pretty(&root);
         TrustRoot::pin(&json).map_err(|error| {
             Failure::usage("these services make no trusted root").caused_by(error)
         })?;
@@ -175,24 +187,11 @@ fn members(
 
 fn authority(specification: &Specification<'_>) -> Result<Value, Failure> {
     let path = specification.required("certificate-chain")?;
-    let chain = read_chain(specification, Path::new(path))?;
-    let Some(root) = chain.last() else {
-        return Err(specification.unusable("there is no certificate in the file"));
-    };
-    let mut period = specification.period()?;
-    period.start = period.start.or(Some(root.not_before()));
-    Ok(trust_documents::authority(url(specification), "", "", &chain, period))
-}
-
-fn read_chain(specification: &Specification<'_>, path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let pem = machine::read(path, "certificate chain", PEM_SIZE_MAX)?;
     let unusable = || specification.unusable("the certificate chain cannot be read");
-    CertificateDer::pem_slice_iter(&pem)
-        .map(|der| {
-            let der = der.map_err(|error| unusable().caused_by(error.to_string()))?;
-            Certificate::parse(&der).map_err(|error| unusable().caused_by(error))
-        })
-        .collect()
+    let chain = read_certificates(Path::new(path), unusable)?;
+    let mut period = specification.period()?;
+    period.start = period.start.or(chain.last().map(Certificate::not_before));
+    Ok(trust_documents::authority(url(specification), "", "", &chain, period))
 }
 
 fn log(specification: &Specification<'_>) -> Result<Value, Failure> {

@@ -107,6 +107,7 @@ fn a_certificate_without_a_log_is_judged_at_its_timestamp_or_now() {
     material(&mut bundle).remove("timestampVerificationData").unwrap();
     world.write("b.json", bundle.to_string());
     let said = verify(&format!("{by} --insecure-ignore-tlog")).ends(0);
+    let said = said.says(&["known only where a timestamp or a log of the trust root tells"]);
     said.says(&["judged  as of ", "waived  log inclusion", "waived  time"]);
     verify(&format!("{by} --insecure-ignore-tlog --use-signed-timestamps")).ends(12);
     verify(&format!("{other} --insecure-ignore-tlog")).ends(12);
@@ -153,8 +154,22 @@ fn an_image_is_verified_by_a_key_alone() {
         let line = format!("verify --policy-file policy.yaml {flag} {image}");
         world.run(&line).ends(2).says(&["beside --policy-file"]);
     }
-    let line = format!("policy suggest --insecure-ignore-tlog {image}");
-    world.run(&line).ends(2).says(&["policy file says no such thing"]);
+    let certificates = chain_of(&world, "timestampAuthorities").concat();
+    world.write("tsa.pem", certificates);
+    world.write("root.pem", chain_of(&world, "certificateAuthorities").last().unwrap());
+    for flag in [
+        "--timestamp-certificate-chain tsa.pem",
+        "--ca-roots root.pem",
+        "--certificate-chain root.pem",
+    ] {
+        let line = format!("verify --policy-file policy.yaml {flag} {image}");
+        let said = world.run(&line).ends(2);
+        said.says(&["named by certificates beside --policy-file", "trusted-root create"]);
+    }
+    for flag in ["--insecure-ignore-tlog", "--timestamp-certificate-chain tsa.pem"] {
+        let line = format!("policy suggest {flag} {image}");
+        world.run(&line).ends(2).says(&["policy file says no such thing"]);
+    }
 }
 
 #[test]
@@ -178,6 +193,27 @@ fn authorities_are_named_by_their_certificates() {
         |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
     verify("--ca-roots root.pem --ca-intermediates issuing.pem").ends(0);
     verify("--certificate-chain chain.pem").ends(0);
+    // Who names a trust root besides, by a flag or a variable, is told what of it counts.
+    let config = world.path("data/public/trust_config.json");
+    let replaced = |what: &str, file: &str, by: &str| {
+        format!("note: {what} authorities of {file} replaced by {by}")
+    };
+    verify("--ca-roots root.pem --ca-intermediates issuing.pem").ends(0).says(&[&replaced(
+        "certificate",
+        config.to_str().unwrap(),
+        "those of root.pem",
+    )]);
+    world.write("root.json", world.get("/trusted_root.json"));
+    let line = format!(
+        "verify-blob --bundle b.json {by} --trusted-root root.json --certificate-chain chain.pem \
+         --timestamp-certificate-chain tsa.pem app.tar"
+    );
+    world.run_alone(&line).ends(0).says(&[
+        &replaced("certificate", "root.json", "those of chain.pem"),
+        &replaced("timestamp", "root.json", "that of tsa.pem"),
+    ]);
+    let line = line.replace("chain chain.pem", "chain strange.pem");
+    world.run_alone(&line).ends(12);
     verify("--timestamp-certificate-chain tsa.pem").ends(0).says(&["by tsa.pem"]);
     for flags in ["--ca-roots strange.pem", "--certificate-chain strange.pem"] {
         verify(flags).ends(12).says(&["does not chain to the authority it names"]);
@@ -186,7 +222,6 @@ fn authorities_are_named_by_their_certificates() {
     for (flags, words) in [
         ("--ca-intermediates issuing.pem", "--ca-roots"),
         ("--ca-roots root.pem --certificate-chain chain.pem", "cannot be used with"),
-        ("--ca-roots root.pem --trusted-root root.json", "cannot be used with"),
         ("--ca-roots app.tar", "there is no certificate in the file"),
         ("--ca-roots absent.pem", "absent.pem"),
         ("--ca-roots root.pem --ca-intermediates strange.pem", "leads to none of the roots"),
@@ -220,7 +255,9 @@ fn a_chain_in_a_bundle_leads_to_a_root_on_request() {
     let verify =
         |flags: &str| world.run(&format!("verify-blob --bundle b.json {by} {flags} app.tar"));
     verify("").ends(12).says(&["not a chain", "--allow-certificate-chain"]);
-    verify("--allow-certificate-chain").ends(0);
+    verify("--allow-certificate-chain")
+        .ends(0)
+        .says(&["warning: authorities that a bundle brings"]);
     verify("--ca-roots root.pem").ends(12);
     verify("--ca-roots root.pem --allow-certificate-chain").ends(0);
 }
@@ -260,6 +297,19 @@ fn single_files_stand_for_a_bundle() {
     verify(&format!("--bundle b.json {beside} app.tar")).ends(2).says(&["holds all of it"]);
     verify("--bundle b.json --signature b.sig app.tar").ends(2).says(&["holds all of it"]);
     verify("--signature absent app.tar").ends(2).says(&["absent"]);
+    // A path that is base64 by its letters is no signature.
+    for path in ["signatures/appv1", "c2lnbmF0dXJlIG9mIGFwcA==", "eyJub3QiOiAiYW4gZW52ZWxvcGUifQ=="]
+    {
+        let said = verify(&format!("--signature {path} --insecure-ignore-tlog app.tar")).ends(2);
+        said.says(&[path, "it is no file, and not a signature in base64"]);
+    }
+    let cut = &signature[..signature.len() - 4];
+    verify(&format!("--signature {cut} {beside} app.tar")).ends(2);
+    verify("--signature app.tar/b.sig app.tar").ends(2).says(&["cannot read the signature"]);
+    // A bundle that is malformed is no older one.
+    world.write("broken.json", r#"{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}"#);
+    let line = "--bundle broken.json --signature b.sig app.tar";
+    verify(line).ends(2).says(&["holds all of it"]);
 
     // Of an attestation the envelope is what stands there.
     world.write("note.json", r#"{"noted": true}"#);
@@ -276,6 +326,31 @@ fn single_files_stand_for_a_bundle() {
     world.run(&format!("{line} --insecure-ignore-tlog app.tar")).ends(0);
     world.run(&format!("{line} --insecure-ignore-tlog other.tar")).ends(12);
     world.run(&format!("{line} app.tar")).ends(12);
+}
+
+#[test]
+fn a_signature_beside_an_older_bundle_keeps_its_certificate() {
+    let world = World::new();
+    let scene = Scene::v1();
+    let (bundle, root) = scene.seal_blob();
+    world.write("old.json", bundle.to_string());
+    world.write("root.json", root.to_string());
+    world.write("b.sig", bundle["base64Signature"].as_str().unwrap());
+    world.write("app.tar", &scene.artifact);
+    let by = format!(
+        "--certificate-identity {} --certificate-oidc-issuer {}",
+        scene.wanted_subject, scene.wanted_issuer
+    );
+    let verify = |rest: &str| {
+        let line = format!("verify-blob {by} --trusted-root root.json --bundle old.json {rest}");
+        world.run_alone(&line)
+    };
+    verify("app.tar").ends(0);
+    verify("--signature b.sig app.tar").ends(0);
+    let (other, _) = Scene::v1().seal_blob();
+    world.write("b.sig", other["base64Signature"].as_str().unwrap());
+    let said = verify("--signature b.sig app.tar").ends(12);
+    said.says(&["the signature beside the bundle is another than the bundle's"]);
 }
 
 /// Pure Ed25519 signs the file itself, and no entry says so.
@@ -313,6 +388,10 @@ fn every_kind_of_key_signs_without_a_log() {
             _ => openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "app.sig", "app.tar"]),
         }
         let line = "verify-blob --signature app.sig --key key.pub --insecure-ignore-tlog";
+        world.run_without_trust(&format!("{line} app.tar")).ends(0);
+        world.run_without_trust(&format!("{line} other.tar")).ends(12);
+        let itself = STANDARD.encode(std::fs::read(world.path("app.sig")).unwrap());
+        let line = line.replace("app.sig", &itself);
         world.run_without_trust(&format!("{line} app.tar")).ends(0);
         world.run_without_trust(&format!("{line} other.tar")).ends(12);
     }
