@@ -12,12 +12,13 @@ use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::runtime;
 use crate::ui::terminal::println;
-use crate::ui::{FAINT, GOOD, Output, plain, progress};
+use crate::ui::{self, FAINT, GOOD, Output, plain, progress};
 
 /// Load an image with its signatures and attestations out of a folder into a registry.
 ///
 /// The folder is an OCI layout as `save` and `cosign save` write it. Every blob is held against its
-/// digest; what is at the destination already is merged with, and the image's tag is set last.
+/// digest; what is at the destination already is merged with, and the image's tag is set last,
+/// whatever it was before.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
     /// What the image is to be called in the registry.
@@ -49,12 +50,16 @@ impl Load {
         let layout = Layout::open(&self.dir).map_err(unreadable)?;
         runtime::block_on(async {
             let registry = self.registry.open(std::slice::from_ref(&image))?;
+            let before = images::meant_now(&registry, &image, global.deadline()).await?;
             let progress = progress::Transfer::new("loaded");
             let deadline = global.long_deadline();
             let loaded = layout.load(&registry, &image, &place, deadline, &progress).await;
             progress.finish();
             let loaded =
                 loaded.map_err(|error| failed(&format!("{image} was not loaded"), error))?;
+            if let Some(before) = before.filter(|before| *before != loaded.digest) {
+                ui::note(&format!("{image} was {before} before"));
+            }
             print(self.output, &image.to_string(), &loaded);
             Ok(Exit::Success)
         })

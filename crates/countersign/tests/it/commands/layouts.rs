@@ -114,3 +114,16 @@ fn what_cannot_be_moved_is_told() {
     let said = load("saved", &loaded).ends(1).without_result();
     said.says(&["wanted content with the digest", hex]);
 }
+
+#[test]
+fn a_tag_that_is_moved_is_told() {
+    let world = World::new();
+    let (image, other) = (world.push("acme/app", "v1"), world.push("else/where", "v1"));
+    let standing = world.digest(&other);
+    world.run(&format!("save --dir saved {image}")).ends(0);
+    let said = world.run(&format!("load --dir saved {other}")).ends(0);
+    said.says(&[&format!("{other} was {standing} before")]);
+    assert_eq!(world.digest(&other), world.digest(&image));
+    let said = world.run(&format!("load --dir saved {other}")).ends(0);
+    assert!(!said.stderr.contains("before"), "{}", said.stderr);
+}
