@@ -267,6 +267,23 @@ pub(crate) fn not_looked_at(what: &str, error: FetchError) -> Failure {
     failed(Exit::Unknown, what, error)
 }
 
+/// A registry that did not do what it was asked, or that could not be asked: what it does not let
+/// be read could not be told, and what it does not take has failed.
+pub(crate) fn not_done(what: &str, error: FetchError) -> Failure {
+    let could_not_be_asked = matches!(
+        error.kind(),
+        FetchErrorKind::Unauthorized(_)
+            | FetchErrorKind::RateLimited { .. }
+            | FetchErrorKind::TimedOut(_)
+            | FetchErrorKind::Unreachable(_)
+            | FetchErrorKind::Tls(_)
+            | FetchErrorKind::ServerError { .. }
+    );
+    // GET and HEAD are safe methods (RFC 9110 section 9.2.1).
+    let unknown = could_not_be_asked || error.attempt().method.is_safe();
+    failed(if unknown { Exit::Unknown } else { Exit::Failure }, what, error)
+}
+
 /// A registry that did not do what it was asked.
 pub(crate) fn failed(exit: Exit, what: &str, error: FetchError) -> Failure {
     let absent = matches!(error.kind(), FetchErrorKind::NotFound { .. });

@@ -82,7 +82,7 @@ impl Copy {
             let source = from.with_digest(root.digest);
             let copied =
                 registry.copy(&source, &to, &copying, deadline).await.map_err(|error| {
-                    images::failed(Exit::Failure, &format!("{from} was not copied to {to}"), error)
+                    images::not_done(&format!("{from} was not copied to {to}"), error)
                 })?;
             eprintln!(
                 "{BOLD}copied{BOLD:#} {} manifests; of the blobs {} were there, {} were mounted and \

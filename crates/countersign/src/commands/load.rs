@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use client::Layout;
-use client::layout::{LayoutError, Loaded, TransferError};
+use client::layout::{LayoutError, LayoutProblem, Loaded, TransferError};
 use serde_json::json;
 
 use crate::arguments::images::{self, RegistryArguments};
@@ -93,9 +93,28 @@ fn print(output: Output, image: &str, loaded: &Loaded) {
 /// An image that was not moved.
 pub(super) fn failed(what: &str, error: TransferError) -> Failure {
     let hint = error.hint();
-    let failure = Failure::new(Exit::Failure, what).caused_by(error);
+    let failure = match error {
+        TransferError::Registry(error) => return images::not_done(what, error),
+        TransferError::Layout(error) => {
+            let exit = if is_unusable(&error) { Exit::Usage } else { Exit::Failure };
+            Failure::new(exit, what).caused_by(error)
+        }
+        TransferError::OtherImage { .. } => Failure::new(Exit::Failure, what).caused_by(error),
+    };
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// Whether another folder should have been named, rather than what this one holds being wrong.
+fn is_unusable(error: &LayoutError) -> bool {
+    matches!(
+        error.problem(),
+        LayoutProblem::Io(_)
+            | LayoutProblem::NotALayout
+            | LayoutProblem::NotOneImage { .. }
+            | LayoutProblem::NotPlain { .. }
+            | LayoutProblem::OtherContent
+    )
 }

@@ -8,7 +8,7 @@ use client::credentials::{Basic, LoginStored, store_login};
 use client::{Credential, Secret};
 use evidence::RegistryHost;
 
-use crate::arguments::images::RegistryArguments;
+use crate::arguments::images::{self, RegistryArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::{machine, runtime, ui};
@@ -56,11 +56,7 @@ impl Login {
         runtime::block_on(async {
             let registry = self.arguments.open_as(&host, Credential::of(basic.clone()))?;
             registry.check_login(&host, global.deadline()).await.map_err(|error| {
-                crate::arguments::images::failed(
-                    Exit::Failure,
-                    &format!("{host} did not take the login"),
-                    error,
-                )
+                images::not_done(&format!("{host} did not take the login"), error)
             })?;
             let environment = machine::environment();
             let stored = store_login(&path, &host, &basic, &environment, global.deadline())

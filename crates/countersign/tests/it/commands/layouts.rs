@@ -1,6 +1,7 @@
 //! `save` and `load`: an image goes over an air gap with all that proves where it is from.
 
 use axum::http::{Method, StatusCode};
+use devkit::registry::{Access, Behaviour, Credentials, RegistryOptions};
 use devkit::{Fault, FaultRule};
 use serde_json::Value;
 
@@ -73,7 +74,11 @@ fn another_image_in_the_folder_is_told() {
     let digest = world.digest(&image);
     world.run(&format!("save --dir saved {image}")).ends(0);
     let other = world.push("acme/app", "v2");
-    world.run(&format!("save --dir saved {other}")).ends(0).says(&["held", &digest, "before"]);
+    world.run(&format!("save --dir saved {other}")).ends(0).says(&[
+        "listed",
+        &digest,
+        "before, and does no more",
+    ]);
     let loaded = image.replace("acme/app:v1", "else/where:v2");
     world.run(&format!("load --dir saved {loaded}")).ends(0);
     assert_eq!(world.digest(&loaded), world.digest(&other));
@@ -87,11 +92,13 @@ fn what_cannot_be_moved_is_told() {
     let image = laden(&world);
     std::fs::create_dir(world.path("home/letters")).unwrap();
     world.write("home/letters/one.txt", "dear");
-    let said = world.run(&format!("save --dir home/letters {image}")).ends(1).without_result();
+    let said = world.run(&format!("save --dir home/letters {image}")).ends(2).without_result();
     said.says(&["was not saved", "home/letters", "a folder with other things in it"]);
+    let said = world.run(&format!("save --dir home/letters/one.txt {image}")).ends(2);
+    said.says(&["was not saved", "one.txt"]);
     world.run(&format!("save {image}")).ends(2).says(&["--dir"]);
     let absent = image.replace(":v1", ":absent");
-    world.run(&format!("save --dir other {absent}")).ends(1).says(&["was not saved"]);
+    world.run(&format!("save --dir other {absent}")).ends(3).says(&["was not saved"]);
 
     world.run(&format!("save --dir saved {image}")).ends(0);
     let loaded = image.replace("acme/app:v1", "else/where:v2");
@@ -126,4 +133,45 @@ fn a_tag_that_is_moved_is_told() {
     assert_eq!(world.digest(&other), world.digest(&image));
     let said = world.run(&format!("load --dir saved {other}")).ends(0);
     assert!(!said.stderr.contains("before"), "{}", said.stderr);
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_is_told_from_one_that_refuses() {
+    let user = Credentials { user: "alice".to_owned(), password: "open-sesame".to_owned() };
+    let behaviour = Behaviour { access: Access::Basic(user), ..Behaviour::default() };
+    let world = World::with(RegistryOptions { behaviour, ..RegistryOptions::default() });
+    let image = world.push("acme/app", "v1");
+    let copied = image.replace("acme/app", "else/where");
+    let login = |password: &str| {
+        format!("--registry-username alice --registry-password {password} --timeout 1s")
+    };
+    world.run_alone(&format!("save {} --dir saved {image}", login("open-sesame"))).ends(0);
+    let outcomes = |password: &str, host: Option<&str>| {
+        let address = world.registry.address().to_string();
+        let host = host.unwrap_or(&address);
+        let options = login(password);
+        let lines = [
+            format!("save {options} --dir again {image}"),
+            format!("load {options} --dir saved {copied}"),
+            format!("copy {options} {image} {copied}"),
+            format!("login -u alice -p {password} --timeout 1s {address}"),
+        ];
+        for line in lines {
+            world.run_alone(&line.replace(&address, host)).ends(3).without_result();
+        }
+    };
+    outcomes("wrong", None);
+    outcomes("open-sesame", Some("127.0.0.1:1"));
+    let all = |fault| FaultRule::new("/v2/*", fault);
+    for fault in [Fault::Hang, Fault::Status(StatusCode::SERVICE_UNAVAILABLE)] {
+        world.registry.inject(all(fault));
+        outcomes("open-sesame", None);
+        world.registry.clear_faults();
+    }
+    // One that was asked, and does not take it.
+    world.registry.inject(all(Fault::Status(StatusCode::FORBIDDEN)).method(Method::PUT));
+    for line in ["load --dir saved".to_owned(), format!("copy {image}")] {
+        let said = world.run_alone(&format!("{line} {} {copied}", login("open-sesame")));
+        said.ends(1).without_result().says(&["forbids"]);
+    }
 }

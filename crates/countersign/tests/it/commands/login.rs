@@ -33,7 +33,7 @@ fn a_login_that_the_registry_takes_is_kept_where_docker_keeps_it() {
         let refused = world.run(&format!("sign {image}"));
         assert!(!refused.stdout.contains("signed"), "{}", refused.stdout);
         let login = format!("login {host} -u alice --password-stdin");
-        let said = world.run_fed(&login, b"wrong\n").ends(1);
+        let said = world.run_fed(&login, b"wrong\n").ends(3);
         said.says(&["did not take the login"]);
         assert_eq!(world.read(CONFIG), other.to_string(), "what was not taken is not kept");
         let said = world.run_fed(&login, b"open-sesame\n").ends(0);
