@@ -208,12 +208,12 @@ pub fn write(
             // Written aside and moved over it, so that a crash leaves one or the other, and a
             // file that others could read does not keep its mode, nor a link its target.
             let aside = aside(path);
-            let outcome = create(&aside, content, readers).and_then(|()| fs::rename(&aside, path));
-            if outcome.is_err() {
+            create(&aside, content, readers).map_err(io)?;
+            fs::rename(&aside, path).map_err(|error| {
                 // What went wrong before is what is told.
                 drop(fs::remove_file(&aside));
-            }
-            outcome.map_err(io)
+                io(error)
+            })
         }
     }
 }
@@ -232,8 +232,12 @@ fn create(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = readers;
     let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is none, and would be in the way of whoever tries again.
+        drop(fs::remove_file(path));
+    }
+    written
 }
 
 fn aside(path: &Path) -> PathBuf {

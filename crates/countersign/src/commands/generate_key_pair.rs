@@ -6,12 +6,12 @@ use clap::Args;
 use client::kubernetes::{KeyEntries, SecretRef};
 use crypto::encrypted::Password;
 use crypto::key_file::{Existing, Readers, write};
-use crypto::{KeyKind, KeyPair, Signer};
+use crypto::{KeyFileError, KeyKind, KeyPair, Signer};
 
 use crate::arguments::{keys, kubernetes};
 use crate::exit::{Exit, Failure};
-use crate::runtime;
 use crate::ui::terminal::eprintln;
+use crate::{machine, runtime};
 
 /// Make a key pair: NAME.key, encrypted with a password, and NAME.pub.
 ///
@@ -90,13 +90,22 @@ pub(super) fn save(pair: &KeyPair, prefix: &str, existing: Existing) -> Result<(
     }
     let encrypted = encrypt(pair, &keys::new_password()?)?;
     put(&private, encrypted.as_bytes(), Readers::Owner, existing)?;
-    put(&public, pair.public_key().to_pem().as_bytes(), Readers::Everybody, existing)?;
+    put(&public, pair.public_key().to_pem().as_bytes(), Readers::Everybody, existing).inspect_err(
+        |_| {
+            if existing == Existing::Keep {
+                // One half without the other would be in the way of whoever tries again.
+                drop(std::fs::remove_file(&private));
+            }
+        },
+    )?;
     eprintln!("private key  {}  (keep it, and its password)", private.display());
     eprintln!("public key   {}  (give it to whoever verifies)", public.display());
     Ok(())
 }
 
 fn put(path: &Path, content: &[u8], readers: Readers, existing: Existing) -> Result<(), Failure> {
-    write(path, content, readers, existing)
-        .map_err(|error| Failure::new(Exit::Failure, "the key was not written").caused_by(error))
+    write(path, content, readers, existing).map_err(|error| match error {
+        KeyFileError::Io { path, source } => machine::cannot_write(&path, source),
+        error => Failure::new(Exit::Failure, "the key was not written").caused_by(error),
+    })
 }

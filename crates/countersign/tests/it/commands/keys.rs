@@ -5,7 +5,7 @@ use testkit::Key;
 
 use super::world::World;
 #[cfg(unix)]
-use super::world::mode;
+use super::world::{Said, mode};
 
 #[test]
 fn a_new_key_is_its_owners_alone_and_is_not_overwritten() {
@@ -27,13 +27,34 @@ fn a_new_key_is_its_owners_alone_and_is_not_overwritten() {
     world.run_alone("generate-key-pair").ends(2).says(&["cosign.pub is there already"]);
     assert_eq!(world.read("cosign.pub"), public);
     assert!(!world.path("cosign.key").exists());
-    world.run_alone("generate-key-pair --output-key-prefix absent/k").ends(1).says(&["absent/k"]);
+    let said = world.run_alone("generate-key-pair --output-key-prefix absent/k").ends(2);
+    said.says(&["absent/k.key", "there is no directory absent"]);
     // Nobody can be asked for a password here.
     let mut command = world.command("generate-key-pair --output-key-prefix asked");
     // A session of its own has no terminal either.
     let output = command.env_remove("COSIGN_PASSWORD").output().unwrap();
     assert_ne!(output.status.code(), Some(0));
     assert!(!world.path("asked.key").exists());
+}
+
+/// No file may grow, which ends as on a full disk.
+#[cfg(unix)]
+#[test]
+fn a_key_that_could_not_be_written_is_not_in_the_way_of_the_next() {
+    let world = World::new();
+    let mut full = std::process::Command::new("sh");
+    let generate = "trap '' XFSZ; ulimit -f 0; exec \"$0\" generate-key-pair";
+    full.args(["-c", generate, env!("CARGO_BIN_EXE_countersign")]);
+    full.current_dir(world.path("")).env("COSIGN_PASSWORD", "secret");
+    let said = Said::new("generate-key-pair", &full.output().unwrap()).ends(2);
+    said.says(&["cannot write cosign.key"]);
+    assert!(!world.path("cosign.key").exists());
+    // The private half does not stay without the public one.
+    std::os::unix::fs::symlink("absent/cosign.pub", world.path("cosign.pub")).unwrap();
+    world.run_alone("generate-key-pair").ends(2).says(&["cannot write cosign.pub"]);
+    assert!(!world.path("cosign.key").exists());
+    std::fs::remove_file(world.path("cosign.pub")).unwrap();
+    world.run_alone("generate-key-pair").ends(0);
 }
 
 #[test]
