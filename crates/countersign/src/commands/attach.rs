@@ -4,11 +4,16 @@ mod attestation;
 mod sbom;
 mod signature;
 
+use std::collections::{BTreeMap, HashSet};
+
 use clap::{Args, Subcommand};
 use client::Registry;
 use client::plausible::{self, Implausible};
-use client::registry::{AttachmentKind, BundleContent, Manifest};
+use client::registry::{
+    AttachmentKind, BundleContent, CosignTag, Descriptor, Manifest, ManifestContent,
+};
 use evidence::bundle::{Format, SignerMaterial};
+use evidence::cosign::{Layer, SIGNATURE};
 use evidence::{Digest, Evidence, ImageRef};
 use serde_json::json;
 
@@ -107,8 +112,11 @@ impl Where {
             }
             Output::Text => {
                 for Attached { kind, place, before } in attached {
-                    let done = if *before { "attached already" } else { "attached" };
-                    println!("{GOOD}{done}{GOOD:#} {kind} to {}", plain(&image));
+                    let image = plain(&image);
+                    match before {
+                        false => println!("{GOOD}attached{GOOD:#} {kind} to {image}"),
+                        true => println!("{kind} {GOOD}was attached{GOOD:#} to {image} already"),
+                    }
                     println!("  {FAINT}digest{FAINT:#}  {digest}");
                     println!("  {FAINT} place{FAINT:#}  {}", plain(place));
                 }
@@ -180,9 +188,42 @@ impl Target<'_> {
         Ok(Attached { kind, place, before: false })
     }
 
-    fn not_attached(&self, error: client::FetchError) -> Failure {
-        images::failed(Exit::Failure, &format!("nothing was attached to {}", self.image), error)
+    /// Puts layers under one of Cosign's tags. What is there already, with the same signature, is not
+    /// put there again.
+    async fn attach_layers(
+        &self,
+        kind: AttachmentKind,
+        tag: CosignTag,
+        layers: &[Layer],
+    ) -> Result<Vec<Attached>, Failure> {
+        let Self { registry, place, global, .. } = self;
+        let there = registry.cosign_manifest(place, self.digest(), tag, global.deadline()).await;
+        let there = there.map_err(|error| self.not_attached(error))?;
+        let mut seen: HashSet<_> = there.iter().flat_map(held).collect();
+        let added = self.shelf().add(layers, tag, &[]).await;
+        let place = added.map_err(|error| self.not_attached(error))?;
+        let attached = layers.iter().map(|layer| {
+            let this = (Digest::sha256(&layer.bytes), signature_in(&layer.annotations));
+            Attached { kind, place: place.clone(), before: !seen.insert(this) }
+        });
+        Ok(attached.collect())
     }
+
+    fn not_attached(&self, error: client::FetchError) -> Failure {
+        images::not_done(&format!("nothing was attached to {}", self.image), error)
+    }
+}
+
+/// What a manifest of Cosign's holds: content, and the signature over it.
+fn held(manifest: &Manifest) -> Vec<(Digest, Option<String>)> {
+    let ManifestContent::Image(content) = &manifest.content else { return Vec::new() };
+    let signature = |layer: &Descriptor| layer.annotations.as_ref().and_then(signature_in);
+    content.layers.iter().map(|layer| (layer.digest, signature(layer))).collect()
+}
+
+/// The signature beside a content that does not hold its own.
+fn signature_in(annotations: &BTreeMap<String, String>) -> Option<String> {
+    annotations.get(SIGNATURE).filter(|signature| !signature.is_empty()).cloned()
 }
 
 /// Tells of evidence that nobody but the holder of a key can verify, and that without a log.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{Attached, Where, note_if_bare};
+use super::{Where, note_if_bare};
 use crate::arguments::attaching::layer;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -83,13 +83,8 @@ impl Attestation {
                 }
             }
             if !layers.is_empty() {
-                let added = target.shelf().add(&layers, CosignTag::Attestation, &[]).await;
-                let place = added.map_err(|error| target.not_attached(error))?;
-                attached.extend(layers.iter().map(|_| Attached {
-                    kind: AttachmentKind::Attestation,
-                    place: place.clone(),
-                    before: false,
-                }));
+                let (kind, tag) = (AttachmentKind::Attestation, CosignTag::Attestation);
+                attached.extend(target.attach_layers(kind, tag, &layers).await?);
             }
             self.to.print(&target, &attached);
             Ok(Exit::Success)

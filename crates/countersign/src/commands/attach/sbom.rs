@@ -82,6 +82,7 @@ impl Sbom {
         runtime::block_on(async {
             let target = self.to.open(global).await?;
             let shelf = target.shelf();
+            let mut before = false;
             let put = match self.registry_referrers_mode {
                 Mode::Oci11 => {
                     let (bytes, annotations) = (Bytes::from(bytes), BTreeMap::new());
@@ -98,7 +99,10 @@ impl Sbom {
                     );
                     // Cosign reads one document and no more under this tag.
                     let there = there.await.map_err(|error| target.not_attached(error))?;
-                    let obsolete: Vec<_> = there.iter().flat_map(layers).collect();
+                    let mut obsolete: Vec<_> = there.iter().flat_map(layers).collect();
+                    let this = Digest::sha256(&bytes);
+                    before = obsolete.contains(&this);
+                    obsolete.retain(|gone| *gone != this);
                     obsolete.iter().for_each(|gone| ui::note(&format!("this replaces {gone}")));
                     let annotations = BTreeMap::new();
                     let layer = Layer { media_type: media_type.to_owned(), annotations, bytes };
@@ -106,7 +110,7 @@ impl Sbom {
                 }
             };
             let place = put.map_err(|error| target.not_attached(error))?;
-            let attached = Attached { kind: AttachmentKind::Sbom, place, before: false };
+            let attached = Attached { kind: AttachmentKind::Sbom, place, before };
             self.to.print(&target, &[attached]);
             Ok(Exit::Success)
         })

@@ -73,7 +73,7 @@ impl Signature {
                     let what = "the bundle";
                     target.check(&evidence, what)?;
                     let document = payload.unwrap_or_default();
-                    (target.attach_bundle(&evidence, document, what).await?, target)
+                    (vec![target.attach_bundle(&evidence, document, what).await?], target)
                 }
                 None => {
                     let files = Files::read(&self)?;
@@ -83,7 +83,7 @@ impl Signature {
                 }
             };
             let (attached, target) = attached;
-            self.to.print(&target, &[attached]);
+            self.to.print(&target, &attached);
             Ok(Exit::Success)
         })
     }
@@ -110,7 +110,7 @@ impl Signature {
         target: &Target<'_>,
         payload: Vec<u8>,
         files: &Files,
-    ) -> Result<Attached, Failure> {
+    ) -> Result<Vec<Attached>, Failure> {
         let what = "the signature";
         if payload.len() > PAYLOAD_SIZE_MAX {
             let message = format!("the payload is longer than the {PAYLOAD_SIZE_MAX} bytes read");
@@ -120,9 +120,7 @@ impl Signature {
         target.check(&evidence, what)?;
         note_if_bare(&evidence, what);
         let layer = files.with_chain(layer(&evidence)?)?;
-        let added = target.shelf().add(&[layer], CosignTag::Signature, &[]).await;
-        let place = added.map_err(|error| target.not_attached(error))?;
-        Ok(Attached { kind: AttachmentKind::Signature, place, before: false })
+        target.attach_layers(AttachmentKind::Signature, CosignTag::Signature, &[layer]).await
     }
 }
 

@@ -55,7 +55,12 @@ fn a_signature_from_files_verifies_as_if_it_had_been_made_there() {
     world.run(&verify).ends(0);
     assert_eq!(layers(&world, &image, "sig").len(), 1);
     // Again is the same.
-    world.run(&format!("attach signature {FILES} {image}")).ends(0).says(&["attached"]);
+    assert_eq!(said["attached"][0]["attachedBefore"], false);
+    let again = world.run(&format!("attach signature {FILES} {image}")).ends(0);
+    again.says(&[&format!("signature was attached to {image} already")]);
+    let again = world.run(&format!("attach signature {FILES} -o json {image}")).ends(0).json();
+    assert_eq!(again["attached"][0]["attachedBefore"], true);
+    assert_eq!(again["attached"][0]["place"], said["attached"][0]["place"]);
     assert_eq!(layers(&world, &image, "sig").len(), 1);
     // Beside it, not in its place.
     world.run(&format!("sign --formats cosign -a a=b {image}")).ends(0);
@@ -177,7 +182,13 @@ fn attestations_are_attached_as_what_they_are() {
     let bundle: Value = serde_json::from_str(&world.read("second.json")).unwrap();
     let envelope = bundle["dsseEnvelope"].to_string();
     world.write("both.jsonl", format!("{bundle}\n{envelope}\n"));
-    attach("--attestation both.jsonl --attestation bundle.json").ends(0);
+    let before = |said: Value| -> Vec<bool> {
+        let attached = said["attached"].as_array().unwrap();
+        attached.iter().map(|one| one["attachedBefore"].as_bool().unwrap()).collect()
+    };
+    let files = "--attestation both.jsonl --attestation bundle.json";
+    assert_eq!(before(attach(files).ends(0).json()), [false, true, false]);
+    assert_eq!(before(attach(files).ends(0).json()), [true, true, true]);
     // Without its certificate and log entry an envelope is nobody's.
     assert_eq!(world.run(&verify).ends(0).json_lines().len(), 2);
     assert_eq!(layers(&world, &image, "att").len(), 1);
@@ -236,7 +247,9 @@ fn a_bill_of_materials_is_attached_for_what_it_is() {
     world.write("bom.xml", "<?xml version='1.0'?><bom/>");
     world.run(&format!("download sbom {image}")).ends(10);
     let attach = |arguments: &str| world.run(&format!("attach sbom {arguments} {image}"));
-    attach("--sbom bom.spdx.json").ends(0).says(&["nobody signs this document"]);
+    attach("--sbom bom.spdx.json").ends(0).says(&["nobody signs this document", "attached sbom"]);
+    let said = attach("--sbom bom.spdx.json").ends(0).says(&["sbom was attached to"]);
+    assert!(!said.stderr.contains("replaces"), "{}", said.stderr);
     let said = world.run(&format!("download sbom {image}")).ends(0);
     assert_eq!(said.stdout, world.read("bom.spdx.json"));
     said.says(&["text/spdx+json", "nobody signed"]);
