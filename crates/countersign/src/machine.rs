@@ -49,6 +49,15 @@ pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
+/// As [`read`], of what is nothing without content.
+pub(crate) fn read_some(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path, what, size_max)?;
+    match bytes.trim_ascii().is_empty() {
+        true => Err(Failure::usage(format!("the {what} {} is empty", path.display()))),
+        false => Ok(bytes),
+    }
+}
+
 /// Replaces a file as a whole: whoever reads it sees the old content or the new, also after a
 /// crash.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -104,8 +104,9 @@ pub(crate) fn new_password_to_keep() -> Zeroizing<Vec<u8>> {
 
 /// A password for a new key, asked for twice.
 pub(crate) fn new_password() -> Result<Password, Failure> {
-    if std::env::var_os(PASSWORD_VARIABLE).is_some() {
-        return password("");
+    if let Ok(text) = std::env::var(PASSWORD_VARIABLE) {
+        warn_of_empty(&text);
+        return Ok(Password::new(text.into_bytes()));
     }
     let hinted = |failure: Failure| {
         failure.hint(format!("set {PASSWORD_VARIABLE} where there is no terminal"))
@@ -115,12 +116,26 @@ pub(crate) fn new_password() -> Result<Password, Failure> {
     if first != again {
         return Err(Failure::usage("the passwords differ"));
     }
+    warn_of_empty(&first);
     Ok(Password::new(first.into_bytes()))
 }
 
+/// An empty password may be chosen, but not by mistake.
+fn warn_of_empty(password: &str) {
+    if password.is_empty() {
+        ui::warning(&format!(
+            "the password is empty: whoever has the private key's file can sign with it \
+             ({PASSWORD_VARIABLE} holds a password)"
+        ));
+    }
+}
+
 fn read(reference: &str, what: &str, size_max: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if reference.is_empty() {
+        return Err(Failure::usage("--key is empty").hint(PLACES));
+    }
     let text = match reference.split_once("://") {
-        None => machine::read(Path::new(reference), what, size_max),
+        None => machine::read_some(Path::new(reference), what, size_max),
         Some(("env", name)) => {
             let text = machine::variable(name)
                 .ok_or_else(|| Failure::usage(format!("the variable {name} has no {what}")))?;

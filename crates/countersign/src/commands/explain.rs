@@ -57,7 +57,7 @@ impl Explain {
     fn explain_blob(&self, bundle: &Path) -> Result<Exit, Failure> {
         let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
         let roots = self.trust_root.load_for(&needs)?;
-        let json = machine::read(bundle, "bundle", BUNDLE_SIZE_MAX)?;
+        let json = machine::read_some(bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
         let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok(), signer.key())?;
         let policy = signer.policy(roots, ClaimPattern::any());

@@ -26,7 +26,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
+        let json = machine::read_some(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json).map_err(|error| {
             Failure::new(Exit::Usage, format!("{} is no bundle", self.bundle.display()))
                 .caused_by(error)

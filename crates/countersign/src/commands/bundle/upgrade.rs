@@ -28,7 +28,7 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     pub(super) fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let json = machine::read(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
+        let json = machine::read_some(&self.bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let mut evidence = Evidence::from_file(&json).map_err(|error| {
             Failure::usage(format!("{} is no bundle", self.bundle.display())).caused_by(error)
         })?;
