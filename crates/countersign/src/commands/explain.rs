@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
-use verify::{Artifact, Case, ClaimPattern, Piece, Policy};
+use verify::{Artifact, Case, ClaimPattern, Piece, Policy, Verdict};
 
 use crate::arguments::blob::Blob;
 use crate::arguments::images::{self, RegistryArguments};
@@ -15,13 +15,14 @@ use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;
 use crate::ui::Output;
-use crate::ui::verdict::{self, Shown};
+use crate::ui::verdict::{self, Question, Shown};
 use crate::{machine, runtime};
 
 /// Explain what the evidence about an image or a file proves, check by check.
 ///
-/// Without a named signer it says who signed; with one, whether it is the one wanted, and which
-/// flags would accept the one found. Exit codes are those of the verification.
+/// Without a named signer it says who signed, which is no verification: the exit code is never 0.
+/// With one, it says whether it is the one wanted, and which flags would accept the one found; the
+/// exit codes are those of the verification.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// Image, by digest or tag; with --bundle a file (`-` for standard input) or its digest.
@@ -94,10 +95,18 @@ impl Explain {
             within: None,
             hint: None,
         };
+        let question = match self.signer.is_given() {
+            true => Question::Verification,
+            false => Question::WhoSigned,
+        };
         match self.output {
-            Output::Text => verdict::print_text(&shown),
-            Output::Json => verdict::print_json(&shown),
+            Output::Text => verdict::print_text_to(question, &shown),
+            Output::Json => verdict::print_json_to(question, &shown),
         }
-        verdict::exit(&verdict)
+        match (question, &verdict) {
+            // Somebody signed, and nobody said that this one is trusted.
+            (Question::WhoSigned, Verdict::Admit(_)) => Exit::Untrusted,
+            _ => verdict::exit(&verdict),
+        }
     }
 }

@@ -27,6 +27,15 @@ pub(crate) struct Shown<'a> {
     pub(crate) hint: Option<&'a str>,
 }
 
+/// What was asked about the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Whether it is as somebody demands.
+    Verification,
+    /// Who signed, whoever that is: that somebody did is no admission.
+    WhoSigned,
+}
+
 /// The place of a manifest in an index.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Within {
@@ -55,15 +64,25 @@ pub(crate) fn exit(verdict: &Verdict) -> Exit {
 
 /// Prints for people, as a result.
 pub(crate) fn print_text(shown: &Shown<'_>) {
-    println!("{}", text::text(shown).trim_end());
+    print_text_to(Question::Verification, shown);
+}
+
+/// Prints for people what was asked, as a result.
+pub(crate) fn print_text_to(question: Question, shown: &Shown<'_>) {
+    println!("{}", text::text(question, shown).trim_end());
 }
 
 /// Prints for people, beside a result for programs.
 pub(crate) fn print_error_text(shown: &Shown<'_>) {
-    eprintln!("{}", text::text(shown).trim_end());
+    eprintln!("{}", text::text(Question::Verification, shown).trim_end());
 }
 
 /// Prints for programs.
 pub(crate) fn print_json(shown: &Shown<'_>) {
-    println!("{}", json::text(shown));
+    print_json_to(Question::Verification, shown);
+}
+
+/// Prints for programs what was asked.
+pub(crate) fn print_json_to(question: Question, shown: &Shown<'_>) {
+    println!("{}", json::text(question, shown));
 }

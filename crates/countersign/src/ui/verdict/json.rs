@@ -4,15 +4,15 @@ use serde::Serialize;
 use verify::time::Observer;
 use verify::{Explanation, Ground, Obstacle, Reason, Verdict, VerifiedClaim};
 
-use super::{Shown, Within};
+use super::{Question, Shown, Within};
 
 /// Name and version of the document. A field may be added in a version; one
 /// that is removed or changes its meaning makes a new version.
 const SCHEMA: &str = "countersign.dev/verdict/v1";
 
 /// The document.
-pub(super) fn text(shown: &Shown<'_>) -> String {
-    serde_json::to_string_pretty(&document(shown))
+pub(super) fn text(question: Question, shown: &Shown<'_>) -> String {
+    serde_json::to_string_pretty(&document(question, shown))
         .expect("a verdict has only text and numbers, so it always serialises")
 }
 
@@ -87,11 +87,15 @@ struct ReasonJson<'a> {
     hint: Option<&'static str>,
 }
 
-fn document<'a>(shown: &Shown<'a>) -> Document<'a> {
+fn document<'a>(question: Question, shown: &Shown<'a>) -> Document<'a> {
     let none = (Vec::new(), Vec::new(), Vec::new());
     let (verdict, (grounds, reasons, obstacles)) = match shown.verdict {
         Verdict::Admit(grounds) => {
-            ("admit", (grounds.0.iter().map(ground_json).collect(), none.1, none.2))
+            let verdict = match question {
+                Question::Verification => "admit",
+                Question::WhoSigned => "signed",
+            };
+            (verdict, (grounds.0.iter().map(ground_json).collect(), none.1, none.2))
         }
         Verdict::Refuse(reasons) => {
             ("refuse", (none.0, reasons.iter().map(reason_json).collect(), none.2))

@@ -6,7 +6,7 @@ use verify::explain::Outcome;
 use verify::time::Observer;
 use verify::{Explanation, Ground, ObstacleKind, Reason, Refusal, Verdict};
 
-use super::Shown;
+use super::{Question, Shown};
 use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain, shell};
 
 /// Adds a line. Text takes every line there is.
@@ -18,11 +18,24 @@ macro_rules! line {
 }
 
 /// The verdict for people, with every line ended.
-pub(super) fn text(shown: &Shown<'_>) -> String {
+pub(super) fn text(question: Question, shown: &Shown<'_>) -> String {
     let mut text = String::new();
     let out = &mut text;
     let name = plain(shown.name);
     match shown.verdict {
+        Verdict::Admit(grounds) if question == Question::WhoSigned => {
+            line!(out, "{UNSURE}signed{UNSURE:#} {name}");
+            print_artifact(out, shown);
+            grounds.0.iter().for_each(|ground| print_ground(out, ground));
+            print_field(
+                out,
+                "but",
+                "nobody was named who must have signed, so this is no verification",
+            );
+            let hint = "name the signer with --certificate-identity and --certificate-oidc-issuer, \
+                or with --key";
+            print_field(out, "hint", hint);
+        }
         Verdict::Admit(grounds) => {
             line!(out, "{GOOD}verified{GOOD:#} {name}");
             print_artifact(out, shown);

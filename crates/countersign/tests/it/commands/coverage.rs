@@ -51,6 +51,21 @@ fn every_image_is_told_with_its_signatures() {
     assert_eq!(statuses(&said), wanted);
 }
 
+/// What was not looked at is not told as if it had not been there.
+#[test]
+fn what_is_done_without_is_told() {
+    let world = World::new();
+    let image = world.push("acme/app", "key");
+    world.run("generate-key-pair").ends(0);
+    world.run(&format!("sign --key cosign.key {image}")).ends(0);
+    let said = world.run(&format!("coverage -o json --key cosign.pub {image}")).ends(0).json();
+    assert_eq!(said["images"][0]["signatures"][0].get("waived"), None, "{said}");
+    let line = format!("coverage --key cosign.pub --insecure-ignore-tlog {image}");
+    world.run(&line).ends(0).says(&["waived  log inclusion: not known"]);
+    let said = world.run(&format!("{line} -o json")).ends(0).json();
+    assert_eq!(said["images"][0]["signatures"][0]["waived"], json!(["log-inclusion"]), "{said}");
+}
+
 #[test]
 fn images_come_from_lists_manifests_and_repositories() {
     let world = World::new();
@@ -97,17 +112,22 @@ fn explained_is_who_signed_and_which_flags_would_accept_it() {
     let image = world.push("acme/app", "v1");
     world.run(&format!("explain {image}")).ends(10).says(&["no signature was found"]);
     world.run(&format!("sign {image}")).ends(0);
-    world.run(&format!("explain {image}")).ends(0).says(&[RELEASE, "log inclusion", "timestamp"]);
+    // That somebody signed is no verification.
+    let said = world.run(&format!("explain {image}")).ends(12);
+    let said = said.says(&[RELEASE, "log inclusion", "timestamp", "nobody was named"]);
+    assert!(!said.stdout.contains("verified"), "{}", said.stdout);
+    let named = format!("explain {} {image}", world.by_release());
+    world.run(&named).ends(0).says(&["verified"]);
     let said = world.run(&format!("explain {} {image}", world.by(OTHER))).ends(12);
     said.says(&[RELEASE, OTHER, "--certificate-identity"]);
-    let document = world.run(&format!("explain -o json {image}")).ends(0).json();
-    assert_eq!(document["verdict"], "admit");
+    let document = world.run(&format!("explain -o json {image}")).ends(12).json();
+    assert_eq!(document["verdict"], "signed");
     assert!(!document["explanations"].as_array().unwrap().is_empty());
     // A bundle and its file.
     world.write("app.tar", "the application");
     world.write("other.tar", "another one");
     world.run("sign-blob --bundle b.json app.tar").ends(0);
-    world.run("explain --bundle b.json app.tar").ends(0).says(&[RELEASE]);
+    world.run("explain --bundle b.json app.tar").ends(12).says(&[RELEASE, "nobody was named"]);
     world.run("explain --bundle b.json other.tar").ends(12).says(&["another artifact"]);
     world.run("explain --bundle absent.json app.tar").ends(2).says(&["absent.json"]);
 }
