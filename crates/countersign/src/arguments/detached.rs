@@ -52,7 +52,7 @@ impl EvidenceArguments {
         let timestamp = small(&self.rfc3161_timestamp, "timestamp")?;
         let bundle = self.bundle.as_deref();
         let bundle =
-            bundle.map(|path| machine::read_some(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
+            bundle.map(|path| machine::read(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
         let signature = self.signature.as_deref().map(DetachedSignature::read).transpose()?;
         let is_alone = signature.is_none() && certificate.is_none() && timestamp.is_none();
         if let Some(bundle) = &bundle
