@@ -57,7 +57,7 @@ pub enum Refusal {
     #[error("the signature is in no transparency log")]
     NotLogged,
     /// An entry of a log that is not trusted.
-    #[error("log entry {index} is from a log that the trust root does not hold")]
+    #[error("the log entry{} is from a log that the trust root does not hold", place(*index))]
     UnknownLog {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -65,13 +65,13 @@ pub enum Refusal {
         log_id: String,
     },
     /// The log's promise does not verify.
-    #[error("the log's promise (signed entry timestamp) on entry {index} does not verify")]
+    #[error("the log's promise (signed entry timestamp) on the log entry{} does not verify", place(*index))]
     BadPromise {
         /// Position of the entry, counted from 0.
         index: usize,
     },
     /// An entry of a time when the log's key was not trusted.
-    #[error("the log's key was not valid when entry {index} was logged")]
+    #[error("the log's key was not valid when the log entry{} was logged", place(*index))]
     LogKeyNotValid {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -81,7 +81,7 @@ pub enum Refusal {
         window: Window,
     },
     /// Neither promise nor proof.
-    #[error("log entry {index} carries no proof that it was logged")]
+    #[error("the log entry{} carries no proof that it was logged", place(*index))]
     NoProof {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -89,7 +89,7 @@ pub enum Refusal {
         format: Format,
     },
     /// The checkpoint's text is no checkpoint.
-    #[error("the checkpoint of log entry {index} is malformed: {problem}")]
+    #[error("the checkpoint of the log entry{} is malformed: {problem}", place(*index))]
     MalformedCheckpoint {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -97,7 +97,7 @@ pub enum Refusal {
         problem: evidence::checkpoint::ParseCheckpointError,
     },
     /// The checkpoint is another log's.
-    #[error("the checkpoint of log entry {index} is of another log")]
+    #[error("the checkpoint of the log entry{} is of another log", place(*index))]
     WrongOrigin {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -107,13 +107,13 @@ pub enum Refusal {
         found: String,
     },
     /// No signature of the log on the checkpoint, or one that does not verify.
-    #[error("the checkpoint of log entry {index} carries no valid signature of its log")]
+    #[error("the checkpoint of the log entry{} carries no valid signature of its log", place(*index))]
     BadCheckpointSignature {
         /// Position of the entry, counted from 0.
         index: usize,
     },
     /// The proof is for another tree than the checkpoint's.
-    #[error("the inclusion proof of log entry {index} is for another tree than its checkpoint")]
+    #[error("the inclusion proof of the log entry{} is for another tree than its checkpoint", place(*index))]
     CheckpointMismatch {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -123,7 +123,7 @@ pub enum Refusal {
         found: (TreeSize, NodeHash),
     },
     /// The proof does not lead to the root.
-    #[error("the inclusion proof of log entry {index} does not hold")]
+    #[error("the inclusion proof of the log entry{} does not hold", place(*index))]
     BadInclusionProof {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -224,7 +224,7 @@ pub enum Refusal {
     #[error("it was signed with a bare key, not with a certificate")]
     NoCertificate,
     /// A certificate where a bare key was wanted and the key in it is another.
-    #[error("it was signed with another key")]
+    #[error("it was signed with another key than this one")]
     WrongKey,
     /// A chain of certificates in a bundle that may hold one alone.
     #[error("a v0.3 bundle holds one certificate, not a chain")]
@@ -307,7 +307,7 @@ pub enum Refusal {
     #[error("the signature is over the artifact itself, and only its digest is known")]
     ArtifactNotKnown,
     /// The log entry is of a kind that cannot be about this.
-    #[error("log entry {index} is of a kind that does not record such a signature")]
+    #[error("the log entry{} is of a kind that does not record such a signature", place(*index))]
     WrongEntryKind {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -315,7 +315,7 @@ pub enum Refusal {
         kind: &'static str,
     },
     /// The log entry is about another signature, signer or content.
-    #[error("log entry {index} is about another {what}")]
+    #[error("the log entry{} is about {}", place(*index), another(what))]
     EntryMismatch {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -433,6 +433,23 @@ pub enum Refusal {
     /// A policy that only denies admits nothing.
     #[error("the policy only says what must not be; nothing vouches for the artifact")]
     NothingVouches,
+}
+
+/// Which of the entries that lie in the evidence, where there is more than one to tell apart; never
+/// to be taken for a number that the log gave.
+fn place(index: usize) -> String {
+    match index {
+        0 => String::new(),
+        index => format!(" in place {} of the evidence", index + 1),
+    }
+}
+
+/// What an entry is about, in the words of who gave a wrong `--key`, the most usual mistake.
+fn another(what: &str) -> String {
+    match what {
+        "signer" => "a signature with another key than this one".to_owned(),
+        what => format!("another {what}"),
+    }
 }
 
 fn said_suffix(said: &[String]) -> String {
@@ -615,6 +632,13 @@ impl Refusal {
             Self::NoCertificate => Some("give the public key with --key"),
             Self::ChainNotAllowed => Some("--allow-certificate-chain takes it all the same"),
             Self::WrongKey => Some("check that --key is the signer's public key"),
+            Self::EntryMismatch { what: "signer", .. } => {
+                Some("check that --key, if it is given, is the signer's public key")
+            }
+            Self::BadSignature => Some(
+                "check that this is what was signed, and of --key that it is the signer's public \
+                 key",
+            ),
             Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
                 Some("give the artifact itself, not only its digest")
             }

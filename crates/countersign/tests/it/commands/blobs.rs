@@ -103,9 +103,26 @@ fn a_key_signs_a_file() {
     world.run("sign-blob --key cosign.key --bundle b.json app.tar").ends(0);
     world.run("verify-blob --key cosign.pub --bundle b.json app.tar").ends(0);
     world.run("verify-blob --key cosign.pub --bundle b.json other.tar").ends(12);
-    world.run("verify-blob --key other.pub --bundle b.json app.tar").ends(12);
+    let said = world.run("verify-blob --key other.pub --bundle b.json app.tar").ends(12);
+    let said = said.says(&["a signature with another key than this one", "check that --key"]);
+    assert!(!said.stdout.contains("entry 0"), "{}", said.stdout);
     let by = world.by_release();
     world.run(&format!("verify-blob {by} --bundle b.json app.tar")).ends(12);
+}
+
+/// Services that are down are asked in rounds with pauses, but not beyond the time that was given.
+#[test]
+fn signing_takes_no_longer_than_it_may() {
+    let world = World::new();
+    world.write("app.tar", "the application");
+    world.run("generate-key-pair").ends(0);
+    let (root, down) = ("data/public/trusted_root.json", "http://127.0.0.1:1");
+    let line = format!(
+        "sign-blob -t 1s --key cosign.key --trusted-root {root} --fulcio-url {down} \
+         --rekor-url {down} --bundle b.json app.tar"
+    );
+    world.run_alone(&line).ends(1).says(&["127.0.0.1:1", " and 1 rounds"]);
+    assert!(!world.path("b.json").exists());
 }
 
 #[test]
