@@ -51,21 +51,6 @@ fn every_image_is_told_with_its_signatures() {
     assert_eq!(statuses(&said), wanted);
 }
 
-/// What was not looked at is not told as if it had not been there.
-#[test]
-fn what_is_done_without_is_told() {
-    let world = World::new();
-    let image = world.push("acme/app", "key");
-    world.run("generate-key-pair").ends(0);
-    world.run(&format!("sign --key cosign.key {image}")).ends(0);
-    let said = world.run(&format!("coverage -o json --key cosign.pub {image}")).ends(0).json();
-    assert_eq!(said["images"][0]["signatures"][0].get("waived"), None, "{said}");
-    let line = format!("coverage --key cosign.pub --insecure-ignore-tlog {image}");
-    world.run(&line).ends(0).says(&["waived  log inclusion: not known"]);
-    let said = world.run(&format!("{line} -o json")).ends(0).json();
-    assert_eq!(said["images"][0]["signatures"][0]["waived"], json!(["log-inclusion"]), "{said}");
-}
-
 #[test]
 fn images_come_from_lists_manifests_and_repositories() {
     let world = World::new();
