@@ -43,7 +43,7 @@ pub(crate) struct ImageArguments {
     /// The images are folders with an OCI layout, as `cosign save` and `skopeo` write. No registry
     /// is asked.
     #[arg(long)]
-    local_image: bool,
+    pub(crate) local_image: bool,
 
     /// Images looked at at once.
     #[arg(long, value_name = "NUMBER", default_value_t = 10,

@@ -14,23 +14,45 @@ use verify::{Ground, Verdict, VerifiedClaim};
 use super::terminal::println;
 use super::verdict::Shown;
 
+/// The name that Docker Hub has in Cosign's references.
+const HUB: &str = "index.docker.io";
+
 /// Prints one array of all that was verified; nothing where something was not, so that no program
-/// takes a part for the whole.
-pub(crate) fn print(shown: &[Shown<'_>]) {
+/// takes a part for the whole. Images in folders have no reference, as with Cosign.
+pub(crate) fn print(shown: &[Shown<'_>], in_folders: bool) {
     let mut payloads = Vec::new();
     for shown in shown {
         let Verdict::Admit(grounds) = shown.verdict else { return };
+        let reference = if in_folders { String::new() } else { reference(shown.name) };
         for ground in &grounds.0 {
             if let Ground::Claim { claim, .. } = ground {
-                payloads.push(payload(shown.name, shown.digest, claim));
+                payloads.push(payload(&reference, shown.digest, claim));
             }
         }
     }
     println!("{}", Value::from(payloads));
 }
 
-fn payload(name: &str, digest: &Digest, claim: &VerifiedClaim) -> Value {
-    let reference = name.parse::<ImageRef>().map_or_else(|_| name.to_owned(), |image| image.name());
+/// What was asked for, with its tag, as Cosign writes it in full: where there is a digest too, that is
+/// what is pulled, and the tag is left out.
+fn reference(name: &str) -> String {
+    let Ok(image) = name.parse::<ImageRef>() else { return name.to_owned() };
+    let registry = image.registry();
+    let registry = if registry.is_docker_hub() { HUB } else { registry.as_str() };
+    let repository = format!("{registry}/{}", image.repository());
+    match (image.digest(), image.tag()) {
+        (Some(digest), _) => format!("{repository}@{digest}"),
+        (None, Some(tag)) => format!("{repository}:{tag}"),
+        (None, None) => repository,
+    }
+}
+
+fn payload(reference: &str, digest: &Digest, claim: &VerifiedClaim) -> Value {
+    // What was signed in the older format is printed as it was signed.
+    let reference = match claim.said() {
+        Said::SimpleSigning(signed) => signed.reference.as_str(),
+        Said::Signature | Said::Statement(_) => reference,
+    };
     let kind = match claim.said() {
         Said::Statement(statement) => statement.predicate_type.as_str(),
         Said::Signature | Said::SimpleSigning(_) => evidence::cosign::IMAGE_SIGNATURE_TYPE,

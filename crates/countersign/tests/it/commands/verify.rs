@@ -24,12 +24,11 @@ fn programs_get_what_cosign_prints_and_only_when_all_is_verified() {
     let by = world.by_release();
     let said = world.run(&format!("verify {by} {signed}")).ends(0).says(&["verified"]);
     let digest = world.digest(&signed);
-    let name = signed.rsplit_once(':').unwrap().0;
     assert_eq!(
         said.json(),
         json!([{
             "critical": {
-                "identity": {"docker-reference": name},
+                "identity": {"docker-reference": signed},
                 "image": {"docker-manifest-digest": digest},
                 "type": "https://sigstore.dev/cosign/sign/v1",
             },
@@ -38,6 +37,17 @@ fn programs_get_what_cosign_prints_and_only_when_all_is_verified() {
     );
     // What is for people stands beside it.
     assert!(said.stderr.starts_with("verified "), "{}", said.stderr);
+    // Beside a digest the tag says nothing.
+    let reference = |said: &Value| said[0]["critical"]["identity"]["docker-reference"].clone();
+    let said = world.run(&format!("verify {by} {signed}@{digest}")).ends(0).json();
+    let name = signed.rsplit_once(':').unwrap().0;
+    assert_eq!(reference(&said), format!("{name}@{digest}"));
+    // The older format says itself which name was signed.
+    let older = world.push("acme/app", "older");
+    let given = "--formats cosign --sign-container-identity proxy.example/app";
+    world.run(&format!("sign {given} {older}")).ends(0);
+    let said = world.run(&format!("verify {by} {older}")).ends(0).json();
+    assert_eq!(reference(&said), "proxy.example/app");
     // A part must not be taken for the whole.
     let said = world.run(&format!("verify {by} {signed} {unsigned}")).ends(10).without_result();
     said.says(&["no signature was found", &unsigned]);
@@ -181,6 +191,7 @@ fn a_folder_with_an_oci_layout_is_verified_without_any_registry() {
     let verify = |by: &str| world.run(&format!("verify --local-image {by} layout"));
     let shown = verify(&world.by_release()).ends(0).json();
     assert_eq!(shown[0]["critical"]["image"]["docker-manifest-digest"], image);
+    assert_eq!(shown[0]["critical"]["identity"]["docker-reference"], "", "a folder has no name");
     verify(&world.by(OTHER)).ends(12).without_result();
     assert_eq!(world.registry.requests().len(), 0);
     // Evidence that was altered is none; an image that was altered is another one.
