@@ -279,7 +279,7 @@ pub(crate) fn not_done(what: &str, error: FetchError) -> Failure {
             | FetchErrorKind::Tls(_)
             | FetchErrorKind::ServerError { .. }
     );
-    // GET and HEAD are safe methods (RFC 9110 section 9.2.1).
+    // GET and HEAD are safe methods (RFC 9110 §9.2.1).
     let unknown = could_not_be_asked || error.attempt().method.is_safe();
     failed(if unknown { Exit::Unknown } else { Exit::Failure }, what, error)
 }
