@@ -65,7 +65,10 @@ pub enum Refusal {
         log_id: String,
     },
     /// The log's promise does not verify.
-    #[error("the log's promise (signed entry timestamp) on the log entry{} does not verify", place(*index))]
+    #[error(
+        "the log's promise (signed entry timestamp) on the log entry{} does not verify",
+        place(*index)
+    )]
     BadPromise {
         /// Position of the entry, counted from 0.
         index: usize,
@@ -107,13 +110,19 @@ pub enum Refusal {
         found: String,
     },
     /// No signature of the log on the checkpoint, or one that does not verify.
-    #[error("the checkpoint of the log entry{} carries no valid signature of its log", place(*index))]
+    #[error(
+        "the checkpoint of the log entry{} carries no valid signature of its log",
+        place(*index)
+    )]
     BadCheckpointSignature {
         /// Position of the entry, counted from 0.
         index: usize,
     },
     /// The proof is for another tree than the checkpoint's.
-    #[error("the inclusion proof of the log entry{} is for another tree than its checkpoint", place(*index))]
+    #[error(
+        "the inclusion proof of the log entry{} is for another tree than its checkpoint",
+        place(*index)
+    )]
     CheckpointMismatch {
         /// Position of the entry, counted from 0.
         index: usize,
