@@ -64,10 +64,12 @@ struct Judge<'j> {
 }
 
 impl ImageArguments {
-    /// Takes the images that files name, whose paths stand where images do; each once.
+    /// Takes the images that files name, whose paths stand where images do; each once. `nothing` says
+    /// what is wrong when they name none.
     pub(crate) fn read_files(
         &mut self,
         read: impl Fn(&str) -> Result<Vec<String>, Failure>,
+        nothing: impl FnOnce(&[String]) -> Failure,
     ) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();
         let mut images = Vec::new();
@@ -76,8 +78,7 @@ impl ImageArguments {
         }
         if images.is_empty() {
             // Of nothing all would be verified.
-            let message = format!("{} names no image", self.images.join(", "));
-            return Err(Failure::usage(message).hint("look into the files that were given"));
+            return Err(nothing(&self.images));
         }
         self.images = images;
         Ok(())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use self::instructions::InstructionError;
+use self::instructions::{InstructionError, Use};
 use super::verify::Verify;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -14,6 +14,9 @@ use crate::{machine, ui};
 
 /// Longest Dockerfile read, in bytes.
 const DOCKERFILE_SIZE_MAX: usize = 4 * 1024 * 1024;
+
+/// Why of a Dockerfile there is nothing to verify.
+const FROM_SCRATCH: &str = "the last stage is built from scratch: there is no image to verify";
 
 /// Verify what Dockerfiles build from.
 #[derive(Debug, Args)]
@@ -48,7 +51,7 @@ impl Dockerfile {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let Verb::Verify(VerifyDockerfile { base_image_only, verify }) = self.verb;
         let read = |path: &str| read(path, base_image_only);
-        verify.of_files(read)?.run(global)
+        verify.of_files(read, |_| Failure::new(Exit::Failure, FROM_SCRATCH))?.run(global)
     }
 }
 
@@ -69,9 +72,22 @@ fn read(path: &str, base_only: bool) -> Result<Vec<String>, Failure> {
             None => failure,
         }
     })?;
-    let images = if base_only { images.base.into_iter().collect() } else { images.all };
-    for image in &images {
-        ui::note(&format!("{path} builds from {image}"));
+    let names: Vec<_> = if base_only {
+        let base = images.base.into_iter();
+        base.inspect(|image| ui::note(&format!("{path} builds from {image}"))).collect()
+    } else {
+        let told = images.all.into_iter().map(|image| {
+            let does = match image.used {
+                Use::Base => "builds from",
+                Use::Files => "takes files from",
+            };
+            ui::note(&format!("{path} {does} {}", image.name));
+            image.name
+        });
+        told.collect()
+    };
+    if names.is_empty() {
+        ui::note(&format!("{path}: {FROM_SCRATCH}"));
     }
-    Ok(images)
+    Ok(names)
 }

@@ -33,7 +33,11 @@ enum Verb {
 impl Manifest {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let Verb::Verify(verify) = self.verb;
-        verify.of_files(read)?.run(global)
+        let nothing = |files: &[String]| {
+            let message = format!("{} names no image", files.join(", "));
+            Failure::usage(message).hint("look into the files that were given")
+        };
+        verify.of_files(read, nothing)?.run(global)
     }
 }
 

@@ -10,14 +10,34 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Images {
     /// Every image, once, in the order in which they are named.
-    pub(super) all: Vec<String>,
+    pub(super) all: Vec<Image>,
     /// What the last stage is built from, through the stages between; `None` from scratch.
     pub(super) base: Option<String>,
+}
+
+/// An image that is named.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Image {
+    pub(super) name: String,
+    /// What it is first used for.
+    pub(super) used: Use,
+}
+
+/// What an image is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// `FROM`.
+    Base,
+    /// `COPY --from` or `RUN --mount=…,from=…`: files of it are taken.
+    Files,
 }
 
 /// Why it cannot be told which images a Dockerfile names.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InstructionError {
+    /// No stage at all.
+    #[error("there is no `FROM` in it")]
+    NoStage,
     /// A `FROM` without an image, or with more than one.
     #[error("line {line}: wanted `FROM [--platform=…] IMAGE [AS NAME]`")]
     From {
@@ -80,7 +100,7 @@ pub(super) fn images(
                 Some(stage) => stage.base.clone(),
                 None if image.eq_ignore_ascii_case("scratch") => None,
                 None => {
-                    add(&mut images, image);
+                    add(&mut images, image, Use::Base);
                     Some(image.to_owned())
                 }
             };
@@ -103,12 +123,12 @@ pub(super) fn images(
                 }
                 let is_number = from.bytes().all(|byte| byte.is_ascii_digit());
                 if !is_number && find(&stages, from).is_none() {
-                    add(&mut images, from);
+                    add(&mut images, from, Use::Files);
                 }
             }
         }
     }
-    Ok(images)
+    if stages.is_empty() { Err(InstructionError::NoStage) } else { Ok(images) }
 }
 
 /// The value of a build argument: as it stands in the file, else as the build is given it.
@@ -120,9 +140,9 @@ fn value_of(
     arguments.get(name).cloned().or_else(|| lookup(name))
 }
 
-fn add(images: &mut Images, image: &str) {
-    if !images.all.iter().any(|known| known == image) {
-        images.all.push(image.to_owned());
+fn add(images: &mut Images, name: &str, used: Use) {
+    if !images.all.iter().any(|known| known.name == name) {
+        images.all.push(Image { name: name.to_owned(), used });
     }
 }
 
@@ -302,9 +322,9 @@ mod tests {
     }
 
     fn check(text: &str, all: &[&str], base: Option<&str>) {
-        let all = all.iter().map(|&image| image.to_owned()).collect();
-        let wanted = Images { all, base: base.map(str::to_owned) };
-        assert_eq!(read(text), Ok(wanted), "{text}");
+        let images = read(text).unwrap();
+        let names: Vec<_> = images.all.iter().map(|image| image.name.as_str()).collect();
+        assert_eq!((names.as_slice(), images.base.as_deref()), (all, base), "{text}");
     }
 
     #[test]
@@ -360,6 +380,7 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_an_error() {
         for (text, wanted) in [
+            ("# FROM a", InstructionError::NoStage),
             ("FROM a b", InstructionError::From { line: 1 }),
             ("FROM a AS", InstructionError::From { line: 1 }),
             ("\nFROM --platform=x", InstructionError::From { line: 2 }),

@@ -12,8 +12,9 @@ fn what_a_dockerfile_builds_from_is_verified() {
     let verify = |more: &str| world.run(&format!("dockerfile verify {by} {more}"));
     world.write("good", format!("FROM {signed} AS a\nFROM a\nCOPY --from={other} / /\n"));
     let said = verify("good").ends(0);
-    let named = [&signed, &other].map(|image| format!("good builds from {image}"));
-    let said = said.says(&[&named[0], &named[1]]);
+    let (base, files) =
+        (format!("good builds from {signed}"), format!("good takes files from {other}"));
+    let said = said.says(&[&base, &files]);
     assert_eq!(said.json().as_array().unwrap().len(), 2);
     world.write("bad", format!("FROM {unsigned}\nRUN true\nFROM {signed}\n"));
     verify("bad").ends(10).without_result();
@@ -29,7 +30,16 @@ fn what_a_dockerfile_builds_from_is_verified() {
     world.run_with(&line, &[("TAG", "signed")]).ends(0);
     world.run_with(&line, &[("TAG", "unsigned")]).ends(10);
     world.write("nothing", "FROM scratch\n");
-    verify("nothing").ends(2).without_result().says(&["nothing names no image"]);
+    let from_scratch = ["error: the last stage is built from scratch: there is no image to verify"];
+    verify("nothing").ends(1).without_result().says(&from_scratch);
+    verify("--base-image-only nothing").ends(1).without_result().says(&from_scratch);
+    world.write("static", format!("FROM {unsigned} AS a\nFROM scratch\nCOPY --from=a / /\n"));
+    verify("--base-image-only static").ends(1).without_result().says(&from_scratch);
+    verify("static").ends(10).without_result();
+    // Beside others there is nothing in it that could be wrong.
+    verify("good nothing").ends(0).says(&["nothing: the last stage is built from scratch"]);
+    world.write("empty", "# FROM a\n");
+    verify("empty").ends(2).without_result().says(&["there is no `FROM` in it"]);
     world.write("broken", "FROM a b\n");
     verify("broken").ends(2).without_result().says(&["line 1: wanted `FROM"]);
     verify("absent").ends(2).says(&["absent"]);
