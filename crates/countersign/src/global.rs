@@ -9,6 +9,7 @@ use client::Deadline;
 
 use crate::exit::Failure;
 use crate::machine;
+use crate::ui::terminal;
 
 /// Time for all requests about one image or file, unless another is given (Cosign's).
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -50,7 +51,9 @@ impl Global {
         let Some(path) = &self.output_file else { return Ok(()) };
         let cannot = |error: std::io::Error| machine::cannot_write(path, error);
         let file = File::create(path).map_err(cannot)?;
-        rustix::stdio::dup2_stdout(&file).map_err(|error| cannot(error.into()))
+        rustix::stdio::dup2_stdout(&file).map_err(|error| cannot(error.into()))?;
+        terminal::goes_into(path);
+        Ok(())
     }
 }
 

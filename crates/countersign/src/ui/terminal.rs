@@ -3,6 +3,10 @@
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::machine;
 
 /// Prints a line of a result.
 macro_rules! println {
@@ -17,6 +21,15 @@ macro_rules! eprintln {
 }
 
 pub(crate) use {eprintln, println};
+
+/// The file that standard output goes into, if it was sent into one.
+static OUTPUT_FILE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes note of the file that standard output goes into now.
+pub(crate) fn goes_into(path: &Path) {
+    // It is sent somewhere once, before anything is printed.
+    let _ = OUTPUT_FILE.set(path.to_owned());
+}
 
 /// Prints a line of a result. Who closed the pipe has seen enough; a result that cannot be written
 /// otherwise ends the process, for nobody has it.
@@ -38,7 +51,16 @@ pub(crate) fn error_line(text: Arguments<'_>) {
 fn taken(written: io::Result<()>) {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            error_line(format_args!("error: cannot write to standard output: {error}"));
+            match OUTPUT_FILE.get() {
+                Some(path) => {
+                    // A part must not be taken for the whole.
+                    if path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                        let _ = std::fs::remove_file(path);
+                    }
+                    super::failure(&machine::cannot_write(path, error));
+                }
+                None => error_line(format_args!("error: cannot write to standard output: {error}")),
+            }
             std::process::exit(crate::exit::Exit::Failure.code().into());
         }
         _ => {}

@@ -76,6 +76,23 @@ fn every_shell_gets_a_completion() {
 #[test]
 fn every_command_has_a_manual_page() {
     let world = World::new();
+/// As on a full disk: no byte of the file can be written.
+#[cfg(unix)]
+#[test]
+fn an_output_file_that_cannot_be_written_is_named_and_not_left_behind() {
+    let world = World::new();
+    let command = world.command("version --output-file out.txt");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+    limited.arg(command.get_program()).args(command.get_args());
+    limited.current_dir(command.get_current_dir().unwrap());
+    let said = super::world::Said::new("version", &limited.output().unwrap()).ends(1);
+    assert!(said.stderr.starts_with("error: cannot write out.txt: "), "{}", said.stderr);
+    assert!(!world.path("out.txt").exists());
+    world.run_alone("version --output-file out.txt").ends(0);
+    assert!(world.read("out.txt").contains(env!("CARGO_PKG_VERSION")));
+}
+
     world.run_alone("man --dir pages").ends(0).without_result();
     let pages = std::fs::read_dir(world.path("pages")).unwrap();
     let pages: BTreeSet<_> =

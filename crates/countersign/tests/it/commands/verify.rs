@@ -255,7 +255,7 @@ fn the_result_can_go_into_a_file() {
     }
     // Nobody has a result that was not written.
     #[cfg(target_os = "linux")]
-    world.run(&format!("{line} --output-file /dev/full")).ends(1).says(&["cannot write"]);
+    world.run(&format!("{line} --output-file /dev/full")).ends(1).says(&["cannot write /dev/full"]);
 }
 
 /// What stands in an error helps whoever gets it.
