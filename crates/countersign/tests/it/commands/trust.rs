@@ -139,6 +139,8 @@ fn what_makes_no_trusted_root_is_refused_with_the_flag() {
     said.says(&["`starttime` is no key of it", "start-time"]);
     let said = world.run_alone("trusted-root create --out r.json --no-default-tsa").ends(2);
     said.says(&["--with-default-services"]);
+    let said = world.run_alone("trusted-root create --out r.json").ends(2);
+    said.says(&["no service is named", "--fulcio, --rekor, --ctfe or --tsa"]);
     assert!(!world.path("r.json").exists());
 
     let line = create_config(&world);
