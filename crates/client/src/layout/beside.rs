@@ -224,7 +224,7 @@ impl Layout {
             return Ok(None);
         }
         // Nothing need name it. Only OCI's manifests leave out what they are ("SHOULD be used").
-        let implied = media_type.is_none().then(|| match manifests {
+        let implied = media_type.is_none().then_some(match manifests {
             Some(_) => OCI_INDEX,
             None => OCI_MANIFEST,
         });
