@@ -87,6 +87,22 @@ pub enum BadChain {
         /// Position among the intermediates, counted from 0.
         index: usize,
     },
+    /// An intermediate authority of which no way to a root holds.
+    #[error("no way from intermediate {index} to a root holds")]
+    NoWay {
+        /// Position among the intermediates, counted from 0.
+        index: usize,
+        /// Why the first does not; positions in it count from that intermediate.
+        source: Box<BadChain>,
+    },
+    /// Intermediate authorities that certify each other in too many ways.
+    #[error(
+        "the intermediates lead to the roots in more than the {max} steps followed; name those of the signer alone"
+    )]
+    TooManyWays {
+        /// The most steps followed.
+        max: usize,
+    },
     /// A certificate that does not parse.
     #[error("certificate {index}")]
     Certificate {

@@ -10,6 +10,10 @@ use crate::chain::{AUTHORITIES_MAX, BadChain, Links, check_link};
 /// Most certificates that may be named at once. A certificate authority has a handful.
 pub const NAMED_MAX: usize = 32;
 
+/// Most certificates gone through on all ways from the intermediates to the roots. Where nobody is
+/// certified by two, each of [`NAMED_MAX`] goes through [`AUTHORITIES_MAX`] at most.
+const VISITS_MAX: usize = NAMED_MAX * AUTHORITIES_MAX;
+
 impl TrustRoot {
     /// Believes nobody: for a pinned key of which neither log nor time is wanted, and to be filled by
     /// [`TrustRoot::certified_by`] and [`TrustRoot::stamped_by`].
@@ -33,7 +37,7 @@ impl TrustRoot {
     ///
     /// # Errors
     /// When there is no root, there are more than [`NAMED_MAX`] certificates, an intermediate leads to
-    /// no root, or one of them may not certify signers.
+    /// no root, there are too many ways to the roots, or one of them may not certify signers.
     pub fn certified_by(
         mut self,
         name: &str,
@@ -46,19 +50,32 @@ impl TrustRoot {
         if roots.len() + intermediates.len() > NAMED_MAX {
             return Err(BadChain::TooMany { max: NAMED_MAX });
         }
-        let mut paths: Vec<_> = roots.iter().map(|root| vec![root.clone()]).collect();
-        for (index, intermediate) in intermediates.iter().enumerate() {
-            let found = paths_above(vec![intermediate.clone()], roots, intermediates);
-            if found.is_empty() {
-                return Err(BadChain::NoRoot { index });
-            }
-            paths.extend(found);
-        }
         let authority = |path: Vec<Certificate>| {
             let window = path.last().map(Window::of).ok_or(BadChain::Empty)?;
             CertificateAuthority::new(name.to_owned(), path, window, Links::Verified)
         };
-        self.authorities = paths.into_iter().map(authority).collect::<Result<_, _>>()?;
+        self.authorities =
+            roots.iter().map(|root| authority(vec![root.clone()])).collect::<Result<_, _>>()?;
+        // A root among the intermediates, as in a whole chain, stands for itself already.
+        let between: Vec<_> = intermediates.iter().filter(|it| !roots.contains(it)).collect();
+        let mut paths = Paths { roots, between: &between, found: Vec::new(), visits: 0 };
+        for (index, intermediate) in intermediates.iter().enumerate() {
+            if roots.contains(intermediate) {
+                continue;
+            }
+            paths.above(vec![intermediate.clone()])?;
+            let found = std::mem::take(&mut paths.found);
+            let made: Vec<_> = found.into_iter().map(authority).collect();
+            // One way that does not hold takes nothing from another that does.
+            let holds = made.iter().any(Result::is_ok);
+            match made.iter().find_map(|made| made.as_ref().err()) {
+                Some(why) if !holds => {
+                    return Err(BadChain::NoWay { index, source: Box::new(why.clone()) });
+                }
+                None if !holds => return Err(BadChain::NoRoot { index }),
+                _ => self.authorities.extend(made.into_iter().flatten()),
+            }
+        }
         Ok(self.with_named("certificate authorities", &[roots, intermediates]))
     }
 
@@ -92,21 +109,36 @@ impl TrustRoot {
     }
 }
 
-/// Every way from the last certificate of this path up to a root, as far as chains may go. Only links
-/// whose signature holds are followed.
-fn paths_above(
-    path: Vec<Certificate>,
-    roots: &[Certificate],
-    intermediates: &[Certificate],
-) -> Vec<Vec<Certificate>> {
-    let Some(last) = path.last() else { return Vec::new() };
-    if path.len() == AUTHORITIES_MAX {
-        return Vec::new();
+/// The ways from intermediates up to the roots, as far as chains may go.
+struct Paths<'a> {
+    roots: &'a [Certificate],
+    between: &'a [&'a Certificate],
+    found: Vec<Vec<Certificate>>,
+    /// Certificates gone through so far, for whichever intermediate.
+    visits: usize,
+}
+
+impl Paths<'_> {
+    /// Finds every way from the last certificate of this path. Only links whose signature holds are
+    /// followed.
+    fn above(&mut self, path: Vec<Certificate>) -> Result<(), BadChain> {
+        self.visits += 1;
+        if self.visits > VISITS_MAX {
+            return Err(BadChain::TooManyWays { max: VISITS_MAX });
+        }
+        let Some(last) = path.last() else { return Ok(()) };
+        if path.len() == AUTHORITIES_MAX {
+            return Ok(());
+        }
+        let issued_last = |issuer: &Certificate| check_link(0, last, issuer).is_ok();
+        let through =
+            |issuer: &Certificate| [path.as_slice(), std::slice::from_ref(issuer)].concat();
+        self.found.extend(self.roots.iter().filter(|root| issued_last(root)).map(through));
+        for issuer in self.between {
+            if !path.contains(issuer) && issued_last(issuer) {
+                self.above(through(issuer))?;
+            }
+        }
+        Ok(())
     }
-    let issued_last = |issuer: &&Certificate| check_link(0, last, issuer).is_ok();
-    let through = |issuer: &Certificate| [path.as_slice(), std::slice::from_ref(issuer)].concat();
-    let ends = roots.iter().filter(issued_last).map(through);
-    let further = intermediates.iter().filter(issued_last).filter(|issuer| !path.contains(issuer));
-    let further = further.flat_map(|issuer| paths_above(through(issuer), roots, intermediates));
-    ends.chain(further).collect()
 }

@@ -162,3 +162,43 @@ fn a_trust_root_with_other_authorities_is_another() {
     let again = nobody().certified_by("named", &own[1..], &own[..1]).unwrap();
     assert_eq!(again.digest(), roots[2].digest());
 }
+
+#[test]
+fn ways_through_intermediates_that_certify_each_other_are_bounded() {
+    let alike = |serial: u8| {
+        let mut instance = deep(1);
+        instance.authorities[0].serial = vec![serial];
+        parse(&instance.issue().authorities).remove(0)
+    };
+    let all: Vec<_> = (1..=9).map(alike).collect();
+    let error = TrustRoot::of_nobody().certified_by("named", &all[..1], &all[1..]).unwrap_err();
+    assert!(matches!(error, BadChain::TooManyWays { .. }), "{error:?}");
+}
+
+#[test]
+fn a_root_among_the_intermediates_takes_nothing_away() {
+    let scene = without_authorities(Scene::v1().with(|it| it.instance = deep(3)));
+    let chain = parse(&scene.instance.issue().authorities);
+    // Its root allows as many below it as there are: not itself once more.
+    prove(&scene, |own| own.certified_by("named", &chain[2..], &chain)).unwrap();
+    let alone = parse(&deep(1).issue().authorities);
+    TrustRoot::of_nobody().certified_by("named", &alone, &alone).unwrap();
+}
+
+#[test]
+fn an_intermediate_of_which_no_way_holds_is_named_by_its_own_position() {
+    let good = parse(&Instance::default().issue().authorities);
+    // The second of four allows none below it.
+    let chain = parse(&deep(4).issue().authorities);
+    let mut bad = deep(4);
+    bad.authorities[1].put(testkit::certificate::ExtensionDraft::authority(Some(0)));
+    let bad = parse(&bad.issue().authorities);
+    let roots = [good[1].clone(), chain[3].clone()];
+    let under =
+        |between: &[Certificate]| TrustRoot::of_nobody().certified_by("named", &roots, between);
+    let broken = [good[0].clone(), bad[0].clone(), bad[1].clone(), bad[2].clone()];
+    let source = Box::new(BadChain::PathTooLong { index: 1, allowed: 0 });
+    assert_eq!(under(&broken).unwrap_err(), BadChain::NoWay { index: 1, source });
+    // Another way that holds suffices.
+    under(&[&broken[..], &chain[1..2]].concat()).unwrap();
+}
