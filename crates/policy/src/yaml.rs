@@ -15,6 +15,8 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use crate::problem::cut;
+
 /// Longest text read, in bytes. etcd, which holds policies in a cluster, takes 1.5 MiB a request.
 pub const TEXT_SIZE_MAX: usize = 1 << 20;
 
@@ -235,8 +237,7 @@ impl Builder {
             return Err(YamlError::BadKey { line });
         };
         if !keys.insert(text.clone()) {
-            let key = text.chars().take(80).flat_map(char::escape_debug).collect();
-            return Err(YamlError::DuplicateKey { line, key });
+            return Err(YamlError::DuplicateKey { line, key: cut(&text) });
         }
         *key = Some(text);
         Ok(())

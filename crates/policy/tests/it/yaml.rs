@@ -72,6 +72,9 @@ fn refuses_keys_that_come_twice_or_are_no_text() {
     let twice = YamlError::DuplicateKey { line: 2, key: "kind".into() };
     assert_eq!(yaml_error("kind: a\nkind: b\n"), twice);
     assert_eq!(yaml_error("{\"kind\": 1,\n \"kind\": 2}"), twice);
+    let long = "k".repeat(81);
+    let cut = YamlError::DuplicateKey { line: 2, key: format!("{}…", &long[1..]) };
+    assert_eq!(yaml_error(&format!("{long}: a\n{long}: b\n")), cut);
     assert_eq!(yaml_error("? [a]\n: b\n"), YamlError::BadKey { line: 1 });
     assert_eq!(yaml_error("a: &a b\n*a : c\n"), YamlError::BadKey { line: 2 });
 }
