@@ -14,14 +14,15 @@ mod files;
 mod github;
 mod google;
 pub mod login;
+mod socket;
 mod source;
 mod spiffe;
 mod token;
 mod workload_api;
 
 pub use ambient::{Ambient, Provider};
+pub use socket::{PassedOver, Unsafe};
 pub use source::{Places, TokenError};
-pub use spiffe::{PassedOver, Unsafe};
 pub use token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
 pub use workload_api::{GrpcStatus, WorkloadApiError};
 

@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::de::DeserializeOwned;
 
-use super::spiffe::{PassedOver, REMEDY};
+use super::socket::{PassedOver, REMEDY};
 use super::token::{IdentityToken, ParseTokenError, TOKEN_SIZE_MAX, Unfit};
 use super::workload_api::WorkloadApiError;
 use crate::address::{self, BadUrl};
