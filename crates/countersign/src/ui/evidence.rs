@@ -50,13 +50,26 @@ fn print_text(value: &Value, depth: usize) {
                     }
                 }
             }
+            Value::String(text) if text.contains('\n') => {
+                println!("{:indent$}{FAINT}{}{FAINT:#}", "", plain(name));
+                // The bar keeps a line of it from passing for a member.
+                for line in text.lines() {
+                    println!("{:indent$}  {FAINT}|{FAINT:#} {}", "", plain(line));
+                }
+            }
             other => println!("{:indent$}{FAINT}{}{FAINT:#}  {}", "", plain(name), scalar(other)),
         }
     }
 }
 
 fn scalar(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), plain)
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => plain(text),
+        other => other.to_string(),
+    }
 }
 
 fn document(evidence: &Evidence) -> Value {

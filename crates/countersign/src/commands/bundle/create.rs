@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use client::log::{AppendError, SignedBy};
 use client::plausible;
 use crypto::{HashAlgorithm, KeyKind, Message, PublicKey, Scheme};
@@ -27,14 +27,15 @@ const SIGNATURE_SIZE_MAX: usize = 64 * 1024;
 ///
 /// The signature is tried on the artifact, and the log is asked for its entry; nothing is logged.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("evidence").required(true).multiple(true)
+    .args(["signature", "attestation", "bundle"])))]
 pub(super) struct Create {
     /// File that is signed, or that the attestation is about.
     #[arg(long, value_name = "FILE")]
     artifact: PathBuf,
 
     /// File with the signature, in base64 or raw.
-    #[arg(long, value_name = "FILE",
-        required_unless_present_any = ["bundle", "attestation"], conflicts_with = "bundle")]
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
     signature: Option<PathBuf>,
 
     /// File with the attestation: an envelope. It holds its own signature.
@@ -108,6 +109,12 @@ impl Create {
         } else if let Some(envelope) = read(&self.attestation, "attestation", BUNDLE_SIZE_MAX)? {
             if self.signature.is_some() {
                 ui::note("--signature is not read: the attestation holds its own");
+            }
+            if Evidence::from_bundle(&envelope).is_ok() {
+                let path = self.attestation.as_deref().map(Path::display);
+                let path = path.map(|path| path.to_string()).unwrap_or_default();
+                return Err(Failure::usage(format!("{path} is a bundle already"))
+                    .hint("an older one is made one of today's by `bundle upgrade`"));
             }
             Evidence::from_detached_envelope(envelope, &files)
         } else {

@@ -204,6 +204,8 @@ fn an_attestation_becomes_a_bundle_if_it_is_about_the_artifact() {
     let by = world.by_release();
     let verify = format!("verify-blob-attestation {by} {kind} --bundle made.json file.txt");
     world.run(&verify).ends(0);
+    let given = create.replace("envelope.json", "now.json");
+    world.run(&given).ends(2).says(&["now.json is a bundle already", "bundle upgrade"]);
     world.write("file.txt", "another file");
     world.run(&create).ends(2).says(&["it is about sha256:"]);
 }

@@ -19,6 +19,9 @@ fn a_bundle_is_shown_and_not_believed() {
     // Nothing in a bundle reaches the terminal but as text.
     let text = inspect("b.json").stdout;
     assert!(!text.chars().any(|it| it.is_control() && it != '\n'), "{text:?}");
+    // The checkpoint is shown line by line, and what is not there in words.
+    assert!(!text.contains('\u{fffd}') && text.contains("\n      | 127.0.0.1"), "{text}");
+    assert!(!text.contains("null"), "{text}");
     world.write("wrong.json", "{}");
     inspect("wrong.json").ends(2).without_result().says(&["wrong.json is no bundle"]);
     inspect("absent.json").ends(2).says(&["absent.json"]);
