@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use client::{Deadline, Registry};
 use evidence::{Evidence, ImageRef};
 use futures::stream::{self, StreamExt};
@@ -32,9 +32,11 @@ const IMAGES_MAX: usize = 10_000;
 /// counts. Exit code 0: all are signed; 10: some are not; 12: some only by others; 3: could not tell
 /// of some.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("looked_at").required(true).multiple(true)
+    .args(["images", "file", "repository"])))]
 pub(crate) struct Coverage {
     /// Images, by digest or tag.
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["file", "repository"])]
+    #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 
     /// File with an image on each line, or with Kubernetes manifests (`-` for standard input); may
