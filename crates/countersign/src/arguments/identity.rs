@@ -1,7 +1,7 @@
 //! Who signs, where that is an identity: a token that is given, found, or logged in for.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +15,8 @@ use crate::{machine, ui};
 
 /// Longest file with an identity token or a client's secret read, in bytes.
 const TOKEN_FILE_SIZE_MAX: usize = 64 * 1024;
+/// How much of what is no token is shown, in characters: enough to know it again.
+const TOKEN_SHOWN_MAX: usize = 8;
 /// Time to get an identity token from a machine.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time to get one from a person, who has to find the page and type a code.
@@ -180,6 +182,15 @@ fn given_token(text: &str) -> Result<Secret, Failure> {
     // A JWT has three parts and no slash; whatever else was meant is a file.
     if text.split('.').count() == 3 && text.starts_with("ey") {
         return Ok(Secret::new(text.trim().to_owned()));
+    }
+    // It may be a token that was cut or copied wrongly, and logs of CI systems are public.
+    if !Path::new(text).exists() {
+        let shown: String = text.chars().take(TOKEN_SHOWN_MAX).collect();
+        let dots = if shown.len() < text.len() { "…" } else { "" };
+        let message =
+            format!("--identity-token {shown}{dots} is neither an identity token nor a file");
+        return Err(Failure::usage(message)
+            .hint("a token has three parts with dots between them, and begins with ey"));
     }
     let bytes = machine::read(text.as_ref(), "identity token", TOKEN_FILE_SIZE_MAX)?;
     let token = String::from_utf8(bytes)

@@ -191,3 +191,21 @@ fn who_cannot_sign_or_attach_says_what_has_happened() {
     said.says(&["was signed and logged, but the evidence could not be attached", "forbids"]);
     assert_eq!(world.log_size(), size + 1);
 }
+
+/// What was meant to be a token is a secret, and what is told here ends up in the logs of CI systems.
+#[test]
+fn a_token_that_is_none_is_not_told() {
+    let world = World::new();
+    world.write("app.tar", "the application");
+    let line = "sign-blob --identity-token eyJhbGciOi.verysecret --bundle b.json app.tar";
+    let said = world.run(line).ends(2).says(&["--identity-token eyJhbGci…", "three parts"]);
+    assert!(
+        !said.stderr.contains("secret") && !said.stderr.contains("eyJhbGciO"),
+        "{}",
+        said.stderr
+    );
+    world
+        .run("sign-blob --identity-token absent --bundle b.json app.tar")
+        .ends(2)
+        .says(&["absent"]);
+}
