@@ -105,6 +105,17 @@ enum Source {
     Cloud(Clouds),
 }
 
+impl Source {
+    /// Where that is, for the log.
+    fn place(&self) -> &'static str {
+        match self {
+            Self::Given(..) => "the command line",
+            Self::Config(_) => "a configuration of Docker or Podman",
+            Self::Cloud(_) => "a cloud",
+        }
+    }
+}
+
 /// What a source has for an image, and how long it serves.
 pub(crate) type Offer = Option<Fresh<Credential>>;
 
@@ -220,10 +231,13 @@ impl Keychain {
                 },
                 Source::Cloud(clouds) => clouds.offer(http, image.registry(), deadline).await?,
             };
-            if offer.is_some() {
+            if let Some(Fresh { value, .. }) = &offer {
+                let (kind, image) = (value.kind(), image.name());
+                tracing::debug!("{kind} for {image}, from {}", source.place());
                 return Ok(offer);
             }
         }
+        tracing::debug!("no credentials for {}", image.name());
         Ok(None)
     }
 }

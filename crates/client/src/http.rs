@@ -17,6 +17,7 @@ use crypto::{Hash, HashAlgorithm, Hasher};
 use evidence::RegistryHost;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
+use tokio::time::Instant;
 
 pub use proxy::{BadProxy, Proxies};
 pub use transport::{
@@ -293,10 +294,14 @@ impl Http {
         let end = deadline.or_after(self.options.request_timeout);
         match tokio::time::timeout_at(end.instant(), self.follow(request)).await {
             Ok(outcome) => outcome,
-            Err(_) if deadline.left().is_zero() => {
-                Err(request.error(FetchErrorKind::TimedOut(TimeLimit::Operation)))
+            Err(_) => {
+                let limit = match deadline.left().is_zero() {
+                    true => TimeLimit::Operation,
+                    false => TimeLimit::Request,
+                };
+                tracing::debug!("{} {}: no answer", request.method, without_query(&request.url));
+                Err(request.error(FetchErrorKind::TimedOut(limit)))
             }
-            Err(_) => Err(request.error(FetchErrorKind::TimedOut(TimeLimit::Request))),
         }
     }
 
@@ -314,7 +319,22 @@ impl Http {
         Err(request.error(FetchErrorKind::RedirectedAway { to, reason: Away::TooMany }))
     }
 
+    /// Asks once, and logs how that went: neither query nor user nor headers, in which secrets are.
     async fn ask(&self, request: &Request, url: &Url) -> Result<Answer, FetchError> {
+        let begun = Instant::now();
+        let outcome = self.exchange(request, url).await;
+        let (method, shown, took) = (&request.method, without_query(url), begun.elapsed());
+        match &outcome {
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::debug!("{method} {shown}: {status} in {} ms", took.as_millis());
+            }
+            Err(_) => tracing::debug!("{method} {shown}: failed after {} ms", took.as_millis()),
+        }
+        outcome
+    }
+
+    async fn exchange(&self, request: &Request, url: &Url) -> Result<Answer, FetchError> {
         let attempt = Attempt::new(&request.method, url);
         let failed = |error| FetchError::new(attempt.clone(), transport_problem(error));
         let mut sent = self

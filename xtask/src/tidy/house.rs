@@ -97,6 +97,7 @@ pub const HOUSE: [Room; 13] = [
             "sigstore-tuf",
             "thiserror",
             "tokio",
+            "tracing",
             "zeroize",
         ],
     },

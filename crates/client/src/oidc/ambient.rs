@@ -132,7 +132,10 @@ impl Ambient<'_> {
         for provider in Provider::ALL {
             match self.offer(provider, audience, now, deadline).await {
                 Ok(None) => {}
-                Ok(Some(token)) => return Ok(token),
+                Ok(Some(token)) => {
+                    tracing::debug!("identity token from {}", provider.name());
+                    return Ok(token);
+                }
                 // Whoever can put it there must not be able to keep people from logging in either.
                 Err(TokenError::PassedOver(it)) => passed_over = Some(it),
                 Err(error) => return Err(error),

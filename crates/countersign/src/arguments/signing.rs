@@ -278,6 +278,7 @@ impl ServiceArguments {
         deadline: Deadline,
     ) -> Result<(ClientTrustConfig, bool), Failure> {
         if let Some(path) = &self.trust_config {
+            tracing::debug!("the instance of {}", path.display());
             return Ok((read_trust_config(path)?, false));
         }
         let named = self.named()?;
@@ -302,7 +303,9 @@ impl ServiceArguments {
         if let Some(trust_root) = trusted_root {
             config.trust_root = trust_root;
         }
-        let of_public = instance::mirror()?.url().to_string() == PUBLIC_MIRROR;
+        let mirror = instance::mirror()?.url().to_string();
+        tracing::debug!("the instance of the TUF mirror {mirror}");
+        let of_public = mirror == PUBLIC_MIRROR;
         let is_public = of_public || names_public_log(&config.signing_config);
         Ok((config, is_public))
     }

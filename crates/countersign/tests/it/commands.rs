@@ -24,6 +24,7 @@ mod signed_names;
 mod spelling;
 mod stamping;
 mod trust;
+mod verbose;
 mod verify;
 mod waivers;
 mod world;
