@@ -245,6 +245,7 @@ fn signature(piece: &Piece, ground: &Ground) -> Option<Signature> {
             .iter()
             .map(|entry| format!("{} entry {}", entry.log_name(), entry.log_index()))
             .collect(),
+        waived: claim.waived(),
         source: source.clone(),
     })
 }

@@ -39,6 +39,9 @@ pub(crate) struct Signature {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) predicate_type: Option<String>,
     pub(crate) log_entries: Vec<String>,
+    /// What was done without, and is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waived: Vec<verify::Check>,
     pub(crate) source: String,
 }
 
@@ -86,6 +89,9 @@ pub(crate) fn print_text(rows: &[Row]) {
             let mut kept = vec![signature.format.as_str()];
             kept.extend(signature.predicate_type.as_deref());
             println!("{:11}{FAINT}as{FAINT:#}      {}", "", plain(&kept.join(", ")));
+            for check in &signature.waived {
+                println!("{:11}{FAINT}waived{FAINT:#}  {}: not known", "", check.title());
+            }
             for entry in &signature.log_entries {
                 println!("{:11}{FAINT}logged{FAINT:#}  {}", "", plain(entry));
             }

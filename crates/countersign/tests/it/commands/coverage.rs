@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use devkit::{Fault, FaultRule};
 use serde_json::{Value, json};
 
-use super::world::{RELEASE, World};
+use super::world::{RELEASE, Said, World};
 
 const OTHER: &str = "https://github.com/acme/app/.github/workflows/other.yml@refs/heads/main";
 
@@ -49,6 +49,26 @@ fn every_image_is_told_with_its_signatures() {
     let said = coverage(&format!("-o json {signed} {absent} {unsigned}")).ends(3).json();
     let wanted = [row(&signed, "signed"), row(&absent, "unknown"), row(&unsigned, "unsigned")];
     assert_eq!(statuses(&said), wanted);
+}
+
+/// What was not looked at is not told as if it had not been there.
+#[test]
+fn what_is_done_without_is_told() {
+    let world = World::new();
+    let image = world.push("acme/app", "key");
+    world.run("generate-key-pair").ends(0);
+    world.run(&format!("sign --key cosign.key {image}")).ends(0);
+    let said = world.run(&format!("coverage -o json --key cosign.pub {image}")).ends(0).json();
+    assert_eq!(said["images"][0]["signatures"][0].get("waived"), None, "{said}");
+    let line = format!("coverage --key cosign.pub --insecure-ignore-tlog {image}");
+    // Nobody answers there, so no log is known.
+    let run = |line: &str| {
+        let output = world.command(line).env("TUF_MIRROR", "http://127.0.0.1:9").output().unwrap();
+        Said::new(line, &output).ends(0)
+    };
+    run(&line).says(&["waived  log inclusion: not known"]);
+    let said = run(&format!("{line} -o json")).json();
+    assert_eq!(said["images"][0]["signatures"][0]["waived"], json!(["log-inclusion"]), "{said}");
 }
 
 #[test]
