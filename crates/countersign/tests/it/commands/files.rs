@@ -76,9 +76,6 @@ fn every_shell_gets_a_completion() {
     }
 }
 
-#[test]
-fn every_command_has_a_manual_page() {
-    let world = World::new();
 /// As on a full disk: no byte of the file can be written.
 #[cfg(unix)]
 #[test]
@@ -96,6 +93,9 @@ fn an_output_file_that_cannot_be_written_is_named_and_not_left_behind() {
     assert!(world.read("out.txt").contains(env!("CARGO_PKG_VERSION")));
 }
 
+#[test]
+fn every_command_has_a_manual_page() {
+    let world = World::new();
     world.run_alone("man --dir pages").ends(0).without_result();
     let pages = std::fs::read_dir(world.path("pages")).unwrap();
     let pages: BTreeSet<_> =
