@@ -213,9 +213,11 @@ impl KubernetesError {
             Self::Kubeconfig(_) | Self::Server { .. } => {
                 "look at it with `kubectl config view --minify`".to_owned()
             }
-            Self::Pod(_) => "give the pod a service account (`automountServiceAccountToken: true`), \
+            Self::Pod(_) => {
+                "give the pod a service account (`automountServiceAccountToken: true`), \
                              or set KUBECONFIG"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Plugin { source: PluginError::Run { install_hint: Some(hint), .. }, .. } => {
                 hint.clone()
             }
