@@ -3,7 +3,8 @@
 //!
 //! As in Kubernetes' Go types, null and the empty string are the same as an absent field.
 
-use crate::problem::{Problem, Wrong, cut};
+use crate::problem::{Problem, Wrong};
+use crate::quoted::cut;
 use crate::yaml::{Node, Value};
 
 /// Longest text of one field, in bytes, where the field has no closer bound: policies in CUE and

@@ -13,6 +13,7 @@ pub mod language;
 pub mod manifests;
 pub mod policy_file;
 pub mod problem;
+mod quoted;
 pub mod regexp;
 mod yaml;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::glob::ParseGlobError;
 use crate::kms::ParseKmsError;
+use crate::quoted::cut;
 use crate::regexp::ParseRegexpError;
 use crate::yaml::YamlError;
 
@@ -231,13 +232,4 @@ pub enum Wrong {
 
 fn both(found: &[&str]) -> String {
     if found.is_empty() { "none".to_owned() } else { found.join(" and ") }
-}
-
-/// At most 80 characters of what was found, for a message; control characters escaped.
-pub(crate) fn cut(found: &str) -> String {
-    let mut shown: String = found.chars().take(80).flat_map(char::escape_debug).collect();
-    if found.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
 }

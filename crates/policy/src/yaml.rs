@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use crate::problem::cut;
+use crate::quoted::cut;
 
 /// Longest text read, in bytes. etcd, which holds policies in a cluster, takes 1.5 MiB a request.
 pub const TEXT_SIZE_MAX: usize = 1 << 20;

@@ -9,7 +9,8 @@ use std::fmt;
 use super::{ClusterImagePolicy, LabelRule, MatchResource, Mode};
 use crate::fields::{ENTRIES_MAX, Fields, Found, Place};
 use crate::glob::ClusterImagePolicyGlob;
-use crate::problem::{Problem, Problems, Wrong, cut};
+use crate::problem::{Problem, Problems, Wrong};
+use crate::quoted::cut;
 use crate::yaml;
 
 const API_VERSIONS: [&str; 2] = ["policy.sigstore.dev/v1beta1", "policy.sigstore.dev/v1alpha1"];

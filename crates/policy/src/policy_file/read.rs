@@ -16,7 +16,8 @@ use verify::{
 use super::{ReadFile, VERSION};
 use crate::fields::{ENTRIES_MAX, Fields, Found, Place};
 use crate::language::Language;
-use crate::problem::{Problem, Problems, Wrong, cut};
+use crate::problem::{Problem, Problems, Wrong};
+use crate::quoted::cut;
 use crate::regexp::Regexp;
 use crate::yaml::{self, Value};
 
