@@ -18,6 +18,8 @@ use crate::secret::Secret;
 
 /// Longest message of a program quoted, in characters.
 const COMPLAINT_CHARACTERS_MAX: usize = 300;
+/// Most that a program may complain before nobody listens any more, in bytes.
+const COMPLAINTS_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
 /// A program that ended.
 pub(crate) struct Ended {
@@ -91,12 +93,14 @@ async fn converse(child: &mut Child, input: &[u8], max: usize) -> Result<Ended, 
         if output.len() > max { Err(HelperProblem::TooLong { max }) } else { Ok(output) }
     };
     // A complaint out of all proportion is no reason to end it: the rest is passed over, not refused.
+    // Who never ends complaining is not listened to any more.
     let mut stderr = stderr;
     let errors = async {
         let mut errors = hear(stderr.as_mut(), max).await?;
         errors.truncate(max);
-        if let Some(stderr) = &mut stderr {
-            tokio::io::copy(stderr, &mut tokio::io::sink()).await.map_err(broken)?;
+        if let Some(stderr) = stderr.take() {
+            let mut rest = stderr.take(COMPLAINTS_SIZE_MAX);
+            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map_err(broken)?;
         }
         Ok(errors)
     };
