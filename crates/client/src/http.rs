@@ -291,6 +291,9 @@ impl Http {
     }
 
     async fn try_once(&self, request: &Request, deadline: Deadline) -> Result<Answer, FetchError> {
+        if deadline.left().is_zero() {
+            return Err(request.error(FetchErrorKind::TimedOut(TimeLimit::Operation)));
+        }
         let end = deadline.or_after(self.options.request_timeout);
         match tokio::time::timeout_at(end.instant(), self.follow(request)).await {
             Ok(outcome) => outcome,
