@@ -15,8 +15,9 @@ pub const NAMED_MAX: usize = 32;
 const VISITS_MAX: usize = NAMED_MAX * AUTHORITIES_MAX;
 
 impl TrustRoot {
-    /// Believes nobody: for a pinned key of which neither log nor time is wanted, and to be filled by
-    /// [`TrustRoot::certified_by`] and [`TrustRoot::stamped_by`].
+    /// Believes nobody: for a pinned key of which neither log nor time is wanted on a machine that
+    /// knows no trust root, and to be filled by [`TrustRoot::certified_by`] and
+    /// [`TrustRoot::stamped_by`].
     #[must_use]
     pub fn of_nobody() -> Self {
         let digest = crypto::sha256(b"");
