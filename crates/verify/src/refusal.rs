@@ -1,9 +1,10 @@
 //! Refusals: why one piece of evidence does not prove what was wanted, check by check.
 
+mod told;
+
 use std::num::NonZeroU8;
 
 use crypto::merkle::NodeHash;
-use crypto::{Hash, HashAlgorithm};
 use evidence::bundle::Format;
 use evidence::certificate::FulcioExtension;
 use evidence::certificate::sct::ParseSctError;
@@ -525,147 +526,6 @@ impl Refusal {
             Self::ProgramRefused { .. } | Self::ProgramFailed { .. } => Check::Program,
             Self::TooFewSigners { .. } | Self::NotAllSeen | Self::NothingVouches => Check::Rule,
             Self::WrongIdentity { .. } | Self::WrongExtension { .. } => Check::Identity,
-        }
-    }
-
-    /// What was wanted, and what was found.
-    #[must_use]
-    pub fn wanted_and_found(&self) -> (String, String) {
-        let text = |wanted: &dyn std::fmt::Display, found: &dyn std::fmt::Display| {
-            (wanted.to_string(), found.to_string())
-        };
-        match self {
-            Self::NoEvidence => text(&"a signature or attestation", &"none"),
-            Self::WrongIdentity { wanted, issuer, subject } => {
-                text(&wanted.join(" or "), &format_args!("`{subject}` vouched for by `{issuer}`"))
-            }
-            Self::WrongExtension { extension, wanted, found } => text(
-                &format_args!("{} {wanted}", extension.name()),
-                &found
-                    .as_deref()
-                    .map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`")),
-            ),
-            Self::WrongArtifact { wanted, found } => text(wanted, &found.join(", ")),
-            Self::WrongClaim { wanted, found } => text(wanted, found),
-            Self::Denied { wanted } => {
-                text(&format_args!("no claim of this kind: {wanted}"), &"one")
-            }
-            Self::TooOld { seen, age_s, max_s } => text(
-                &format_args!("seen at most {max_s} seconds ago"),
-                &format_args!("seen {age_s} seconds ago, at {seen}"),
-            ),
-            Self::TooFewSigners { wanted, found } => {
-                text(&format_args!("{wanted} different signers"), found)
-            }
-            Self::WrongAnnotation { name, wanted, found } => text(
-                &format_args!("{name}={wanted}"),
-                &found
-                    .as_deref()
-                    .map_or_else(|| "nothing".to_owned(), |value| format!("{name}={value}")),
-            ),
-            Self::CertificateTimestampInFuture { time, used } => {
-                text(&format_args!("a promise from before {used}, when it was used"), time)
-            }
-            Self::TimeInFuture { time, now } => {
-                text(&format_args!("a time up to {now}, which is now"), time)
-            }
-            Self::LogKeyNotValid { time, window, .. }
-            | Self::TimestampAuthorityNotValid { time, window, .. }
-            | Self::CtLogKeyNotValid { time, window }
-            | Self::NotValidAtTime { time, window, .. }
-            | Self::NotValidNow { now: time, window, .. } => text(window, time),
-            Self::WrongOrigin { wanted, found, .. } => text(wanted, found),
-            Self::CheckpointMismatch { wanted, found, .. } => {
-                let tree = |(size, root): &(TreeSize, NodeHash)| {
-                    let root = Hash::from_bytes(HashAlgorithm::Sha256, root);
-                    let root = root.expect("a node's hash has the length of SHA-256");
-                    format!("{size} leaves with root hash {}", Digest::from(root))
-                };
-                text(&tree(wanted), &tree(found))
-            }
-            Self::TooFewObservers { observers, wanted, found } => {
-                text(&format_args!("{wanted} {observers}"), found)
-            }
-            Self::UnknownLog { log_id, .. } => {
-                text(&"a log of the trust root", &format_args!("log {log_id}"))
-            }
-            Self::NotAStatement { payload_type } => {
-                text(&evidence::envelope::IN_TOTO_PAYLOAD_TYPE, payload_type)
-            }
-            other => text(&other.check().wanted(), &other.full_message()),
-        }
-    }
-
-    /// The message with every cause, joined by colons.
-    #[must_use]
-    pub fn full_message(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    }
-
-    /// What an operator can do, where there is something.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoEvidence => Some("sign the artifact, or look at another digest or repository"),
-            Self::WrongIdentity { .. } => Some(
-                "if this signer is right, name it with --certificate-identity and \
-                 --certificate-oidc-issuer, or in the policy's identities",
-            ),
-            Self::UnknownLog { .. }
-            | Self::UnknownAuthority
-            | Self::UnknownTimestampAuthority { .. } => Some(
-                "if it was signed with a private instance, give its trust root with --trusted-root \
-                 or --trust-config",
-            ),
-            Self::NoCertificateTimestamp { .. } => Some(
-                "if it was signed with a private instance, give its trust root with --trusted-root \
-                 or --trust-config; if that has no CT log, --insecure-ignore-sct does without",
-            ),
-            Self::NotLogged => Some(
-                "sign it again in a log; if it was left out on purpose, --insecure-ignore-tlog does \
-                 without",
-            ),
-            Self::NoSignedTimestamp => Some(
-                "sign again with a timestamp authority; without --use-signed-timestamps the time \
-                 that a log promises suffices",
-            ),
-            Self::WrongArtifact { .. } => {
-                Some("check that this is the artifact that was signed, unchanged")
-            }
-            Self::NoCertificate => Some("give the public key with --key"),
-            Self::ChainNotAllowed => Some("--allow-certificate-chain takes it all the same"),
-            Self::WrongKey => Some("check that --key is the signer's public key"),
-            Self::EntryMismatch { what: "signer", .. } => {
-                Some("check that --key, if it is given, is the signer's public key")
-            }
-            Self::BadSignature => Some(
-                "check that this is what was signed, and of --key that it is the signer's public \
-                 key",
-            ),
-            Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
-                Some("give the artifact itself, not only its digest")
-            }
-            Self::NoTrustedTime | Self::NotValidNow { .. } => Some(
-                "sign again with a timestamp authority, or with a log that promises a time (v1)",
-            ),
-            Self::TimeInFuture { .. } => Some("check this machine's clock"),
-            Self::TooOld { .. } => {
-                Some("sign or scan it again, or allow a greater age in the policy")
-            }
-            Self::TooFewSigners { .. } => {
-                Some("have another signer sign it, or lower the threshold in the policy")
-            }
-            Self::ProgramFailed { .. } => {
-                Some("correct the policy's program, or make it ask less of so large a statement")
-            }
-            Self::NothingVouches => Some("name in the policy who has to sign the artifact"),
-            _ => None,
         }
     }
 }
