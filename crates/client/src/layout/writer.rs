@@ -234,7 +234,6 @@ impl NewBlob {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
     use super::*;
 
