@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crypto::merkle::NodeHash;
@@ -86,14 +87,24 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Answers the callers in the order in which they came: all but the first get `already`.
-    pub(crate) fn answer(self, answer: &Answer) {
+    pub(crate) fn answer(mut self, answer: &Answer) {
         let mut answer = answer.clone();
-        for waiter in self.waiters {
+        for waiter in std::mem::take(&mut self.waiters) {
             // A caller that left does not want to know.
             let _ = waiter.send(answer.clone());
             if let Ok(appended) = &mut answer {
                 appended.already = true;
             }
+        }
+    }
+}
+
+impl Drop for Queued {
+    /// In a panic nobody is told anything: the process is about to abort, and nobody asked the log
+    /// to stop.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::mem::take(&mut self.waiters).into_iter().for_each(std::mem::forget);
         }
     }
 }

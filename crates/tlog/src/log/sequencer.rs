@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Instant;
 
 use crypto::merkle::NodeHash;
@@ -205,8 +206,12 @@ impl Sequencer {
 }
 
 impl Drop for Sequencer {
-    /// Whoever still waits is told that no one is left to answer.
+    /// Whoever still waits is told that no one is left to answer; not in a panic, which ends the
+    /// process.
     fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
         self.shared.pool.fail(&Arc::new(Stop::Requested));
     }
 }
