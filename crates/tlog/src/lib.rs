@@ -30,7 +30,7 @@ pub use checkpoint::{CheckpointSigner, NoteSigner, SignedCheckpoint, TreeHeadSig
 pub use index::Index;
 pub use leaf::{Form, Leaf, LeafError, SearchKey};
 pub use log::{Clock, Config, Log, Parts, Sequencer};
-pub use pool::{AppendError, Appended, Appending, Stop};
+pub use pool::{AppendError, Appended, Appending, POOL_SIZE_MAX, Stop};
 pub use read::{Entry, ReadError};
 pub use recover::{OpenError, Place};
 pub use storage::{Lock, Object, Objects, StorageError};

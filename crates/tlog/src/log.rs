@@ -15,7 +15,7 @@ use evidence::{LeafIndex, TreeSize, UnixTime};
 use crate::checkpoint::{CheckpointSigner, SignedCheckpoint};
 use crate::index::{Index, IndexError};
 use crate::leaf::{Form, Leaf, SearchKey};
-use crate::pool::{AppendError, Appended, Appending, Limits, Pool, Stop};
+use crate::pool::{AppendError, Appended, Appending, Limits, POOL_SIZE_MAX, Pool, Stop};
 use crate::read::{Entry, Published, ReadError, Reader};
 use crate::recover::{OpenError, Recovered, recover};
 use crate::sequence::Edge;
@@ -39,7 +39,8 @@ pub struct Config {
     pub batch_entries: usize,
     /// Most callers that may wait at once.
     pub waiters_max: usize,
-    /// Most memory for leaves that wait, in bytes; a batch being written may hold as much again.
+    /// Most memory for leaves that wait, in bytes; a batch being written may hold as much again. At
+    /// most [`POOL_SIZE_MAX`].
     pub pool_size_max: usize,
     /// Memory for tiles and entries read, in bytes; up to twice as much is used.
     pub cache_size: usize,
@@ -115,7 +116,8 @@ impl Log {
     /// A panic of that thread aborts the process: what it left behind is known only to a new start.
     ///
     /// # Errors
-    /// When lock and storage do not fit together, or are of another log; see [`OpenError`].
+    /// When lock and storage do not fit together, or are of another log, or a bound is too large;
+    /// see [`OpenError`].
     pub fn open(config: Config, parts: Parts) -> Result<Self, OpenError> {
         let origin = parts.signer.origin().to_owned();
         let (log, sequencer) = Self::open_stepped(config, parts)?;
@@ -139,6 +141,9 @@ impl Log {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_stepped(config: Config, parts: Parts) -> Result<(Self, Sequencer), OpenError> {
+        if config.pool_size_max > POOL_SIZE_MAX {
+            return Err(OpenError::PoolTooLarge { found: config.pool_size_max });
+        }
         let Parts { objects, lock, signer, index, clock } = parts;
         let Recovered { signed, locked, edge } =
             recover(config.form, &*objects, &*lock, &*signer, clock())?;

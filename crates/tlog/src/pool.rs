@@ -20,6 +20,10 @@ use crate::read::ReadError;
 use crate::sequence::PlanError;
 use crate::storage::StorageError;
 
+/// Most memory that leaves may take while they wait, in bytes: what is taken from a pool is staged in
+/// one piece, and a start must be able to read that.
+pub const POOL_SIZE_MAX: usize = 1 << 30;
+
 /// A leaf's place in the log, durable and published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {

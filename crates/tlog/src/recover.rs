@@ -11,6 +11,7 @@ use evidence::{Checkpoint, SignedNote, TreeSize, UnixTime};
 use crate::checkpoint::{CheckpointSigner, NotSigned, SignedCheckpoint};
 use crate::index::IndexError;
 use crate::leaf::{BUNDLE_SIZE_MAX, Form, SIDE_TILE_SIZE_MAX, open_side, split_bundle, split_side};
+use crate::pool::POOL_SIZE_MAX;
 use crate::read::ReadError;
 use crate::sequence::{Batch, Edge, PlanError, partial_tiles, plan};
 use crate::stage::{STAGED_SIZE_MAX, Staged};
@@ -38,6 +39,12 @@ impl std::fmt::Display for Place {
 /// Why a log was not opened. It has signed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The pool may grow to more than a start could read again.
+    #[error("a pool of {found} bytes is larger than the {POOL_SIZE_MAX} that can be recovered")]
+    PoolTooLarge {
+        /// Its bound, in bytes.
+        found: usize,
+    },
     /// There is no log here yet.
     #[error("there is no log here yet")]
     NotCreated,

@@ -8,12 +8,14 @@ use crypto::merkle::NodeHash;
 use evidence::{TreeSize, UnixTime};
 
 use crate::leaf::{Cursor, ENTRY_SIZE_MAX, Form, Leaf, SEARCH_KEYS_MAX, SearchKey};
+use crate::pool::POOL_SIZE_MAX;
 
 /// First bytes of a staged batch; the number is the version of its form.
 const HEAD: &[u8] = b"countersign staged 1\n";
 
-/// Longest staged batch read, in bytes; the pool's own bounds are far below.
-pub(crate) const STAGED_SIZE_MAX: usize = 1 << 30;
+/// Longest staged batch read, in bytes. No pool is larger, and a leaf takes less room here than it
+/// weighs there: so that every batch that is staged can be read again.
+pub(crate) const STAGED_SIZE_MAX: usize = POOL_SIZE_MAX;
 
 /// A batch before it has a place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,4 +78,30 @@ fn push_sized(to: &mut Vec<u8>, bytes: &[u8]) {
 fn take_sized(cursor: &mut Cursor<'_>) -> Option<Vec<u8>> {
     let size = cursor.number(4).filter(|size| *size <= ENTRY_SIZE_MAX)?;
     cursor.take(size).map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a pool of [`POOL_SIZE_MAX`] can hold at most is at most [`STAGED_SIZE_MAX`] long.
+    #[test]
+    fn a_leaf_is_not_longer_when_staged_than_its_weight() {
+        let keys = |count: usize| (0..count).map(|number| SearchKey::of(&number.to_string()));
+        for (size, count) in
+            [(0, 0), (0, 1), (ENTRY_SIZE_MAX, 0), (ENTRY_SIZE_MAX, SEARCH_KEYS_MAX)]
+        {
+            let entry = Leaf::entry(vec![7; size]).unwrap();
+            let certificate = Leaf::certificate(&vec![7; size], &[]);
+            for leaf in [Ok(entry), certificate].into_iter().flatten() {
+                let leaf = leaf.with_keys(keys(count)).unwrap();
+                let weight = leaf.weight();
+                let time = UnixTime::from_milliseconds(0);
+                let staged =
+                    Staged { base: TreeSize(0), base_root: [0; 32], time, leaves: vec![leaf] };
+                let found = staged.to_bytes().len();
+                assert!(found <= weight, "{size} bytes, {count} keys: {found} of {weight}");
+            }
+        }
+    }
 }

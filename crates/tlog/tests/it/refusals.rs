@@ -9,8 +9,8 @@ use crypto::{KeyKind, KeyPair};
 use evidence::{LeafIndex, TreeSize};
 use tlog::sequence::PlanError;
 use tlog::{
-    AppendError, Config, Form, Leaf, LeafError, Log, NoteSigner, Object, Objects, OpenError, Place,
-    ReadError, SearchKey, StorageError, Tile, TileKind,
+    AppendError, Config, Form, Leaf, LeafError, Log, NoteSigner, Object, Objects, OpenError,
+    POOL_SIZE_MAX, Place, ReadError, SearchKey, StorageError, Tile, TileKind,
 };
 
 use crate::world::{
@@ -312,6 +312,20 @@ fn a_start_reads_the_edge_only() {
     // The checkpoint; entries, side records and three levels of hashes.
     assert_eq!(world.reads.load(Ordering::Relaxed), 6);
     assert_eq!(log.checkpoint().checkpoint.size, TreeSize(70_000));
+}
+
+/// A batch is all that was in the pool, and a start must be able to read it.
+#[test]
+fn a_pool_that_could_not_be_recovered_is_refused() {
+    let world = world_of(3, 3);
+    let opened = |pool_size_max: usize| {
+        let config = Config { pool_size_max, ..Config::new(Form::Entries) };
+        Log::open_stepped(config, parts(&world, &new_index())).map(drop)
+    };
+    opened(POOL_SIZE_MAX).unwrap();
+    let found = POOL_SIZE_MAX + 1;
+    let error = opened(found).unwrap_err();
+    assert!(matches!(error, OpenError::PoolTooLarge { found: it } if it == found), "{error:?}");
 }
 
 #[test]
