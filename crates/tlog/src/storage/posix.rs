@@ -322,11 +322,20 @@ fn side_by_side<T: Sync>(
     let mut shares = items.chunks(each);
     let first = shares.next().unwrap_or_default();
     thread::scope(|scope| {
-        let others: Vec<_> =
-            shares.map(|share| scope.spawn(move || share.iter().try_for_each(work))).collect();
+        let others: Vec<_> = shares
+            .map(|share| {
+                let started = thread::Builder::new()
+                    .spawn_scoped(scope, move || share.iter().try_for_each(work));
+                (share, started)
+            })
+            .collect();
         let first = first.iter().try_for_each(work);
-        others.into_iter().fold(first, |outcome, other| {
-            outcome.and(other.join().expect("to sync a file does not panic"))
+        others.into_iter().fold(first, |outcome, (share, started)| {
+            outcome.and(match started {
+                Ok(thread) => thread.join().expect("to sync a file does not panic"),
+                // Where no thread can be had it is done here, and takes longer.
+                Err(_) => share.iter().try_for_each(work),
+            })
         })
     })
 }

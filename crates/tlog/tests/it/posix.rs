@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use testkit::merkle;
 
 use crate::numbered;
 use crate::world::{World, leaf, signer};
+
+const CHILD: &str = "posix::child_that_can_start_no_thread";
+const IS_CHILD: &str = "TLOG_TEST_NO_THREAD";
 
 fn tile(path: &str) -> Object {
     Object::Tile(path.parse().unwrap())
@@ -288,4 +292,38 @@ fn copy_directory(from: &Path, to: &Path) {
             fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// Where no thread can be had, files are synced one after the other.
+#[test]
+fn what_is_written_needs_no_threads() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([CHILD, "--exact", "--nocapture"])
+        .env(IS_CHILD, "1")
+        // A stack that no machine has room for.
+        .env("RUST_MIN_STACK", (1_u64 << 60).to_string())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("all were written"), "{output:?}");
+}
+
+/// The other process of the test above; on its own it has nothing to do.
+#[test]
+fn child_that_can_start_no_thread() {
+    if std::env::var_os(IS_CHILD).is_none() {
+        return;
+    }
+    std::thread::Builder::new().spawn(|| ()).unwrap_err();
+    let directory = tempfile::tempdir().unwrap();
+    let objects = PosixObjects::open(directory.path()).unwrap();
+    let tile = |number: usize| tile(&format!("tile/{}/{number:03}", number % 4));
+    let several: Vec<_> = (0..40).map(|number| (tile(number), vec![7; number])).collect();
+    objects.put_all(&several).unwrap();
+    for (object, bytes) in several {
+        assert_eq!(objects.get(object, 100).unwrap(), Some(bytes));
+    }
+    let other = [(tile(0), vec![]), (tile(39), vec![8; 39])];
+    assert!(matches!(objects.put_all(&other), Err(StorageError::Conflict { .. })));
+    println!("all were written");
 }
