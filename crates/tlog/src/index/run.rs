@@ -85,7 +85,8 @@ impl Run {
         file.read_exact_at(&mut bytes, 0).map_err(io_error(path))?;
         let Some((first, end, count, last)) = parse_header(&bytes) else { return Ok(None) };
         let is_named = path.file_name().is_some_and(|name| *name == *format!("{first}-{end}"));
-        let wanted = count.checked_mul(ROW_SIZE as u64).map(|rows| rows + HEADER_SIZE as u64);
+        let rows = count.checked_mul(ROW_SIZE as u64);
+        let wanted = rows.and_then(|rows| rows.checked_add(HEADER_SIZE as u64));
         let is_whole = is_named && first < end && wanted == Some(size);
         Ok(is_whole.then(|| Self { file, path: path.to_owned(), first, end, last, count }))
     }

@@ -126,6 +126,21 @@ fn damage_and_leftovers_cost_only_what_they_held() {
     assert!(other.exists());
 }
 
+/// A header that was written so, not damaged: its checksum fits, and its rows would have no end.
+#[test]
+fn a_run_of_more_rows_than_a_file_can_have_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("0-1");
+    for count in [1, u64::MAX / 40, u64::MAX / 40 + 1, u64::MAX] {
+        let mut header = b"countersign index run 1\n".to_vec();
+        [0, 1, count].iter().for_each(|number: &u64| header.extend(number.to_be_bytes()));
+        header.extend([7; 32]);
+        header.extend(crypto::sha256(&header));
+        std::fs::write(&path, &header).unwrap();
+        assert!(Run::open(&path).unwrap().is_none(), "{count}");
+    }
+}
+
 fn start(name: &str) -> u64 {
     name.split_once('-').unwrap().0.parse().unwrap()
 }
