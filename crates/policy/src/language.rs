@@ -10,6 +10,7 @@ pub mod cue;
 pub mod rego;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use evidence::UnixTime;
 use evidence::certificate::FulcioExtension;
@@ -21,6 +22,9 @@ pub const PROGRAM_SIZE_MAX: usize = 256 * 1024;
 
 /// Longest statement that is given to a program, in bytes. Parsed, it takes several times as much.
 pub const INPUT_SIZE_MAX: usize = 32 << 20;
+
+/// The time that one statement may take, unless [`Program::within`] says otherwise.
+pub const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Most characters of an engine's own words that are repeated.
 const WORDS_MAX: usize = 400;
@@ -86,7 +90,7 @@ impl Language {
             Self::Cel => Box::new(cel::Cel::load(text)?),
             Self::Cue => Box::new(cue::Cue::load(text)?),
         };
-        Ok(Program { name: name.to_owned(), engine })
+        Ok(Program { name: name.to_owned(), engine, time_max: TIME_MAX })
     }
 }
 
@@ -151,8 +155,31 @@ impl Facts {
 
 /// A loaded program, whatever its language.
 trait Engine: std::fmt::Debug + Send + Sync {
-    /// Judges a statement, which is JSON text within [`INPUT_SIZE_MAX`].
-    fn decide(&self, input: &str, facts: &Facts) -> Result<(), Objection>;
+    /// Judges a statement, which is JSON text within [`INPUT_SIZE_MAX`], until `watch` says that it
+    /// is over.
+    fn decide(&self, input: &str, facts: &Facts, watch: Watch) -> Result<(), Objection>;
+}
+
+/// How long one statement has been looked at, and may be.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    begun: Instant,
+    time_max: Duration,
+}
+
+impl Watch {
+    fn start(time_max: Duration) -> Self {
+        Self { begun: Instant::now(), time_max }
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun.elapsed() > self.time_max
+    }
+
+    /// What is said when it is over.
+    fn over(&self) -> String {
+        format!("more than {:?}", self.time_max)
+    }
 }
 
 /// A program that was loaded and can be asked.
@@ -160,9 +187,17 @@ trait Engine: std::fmt::Debug + Send + Sync {
 pub struct Program {
     name: String,
     engine: Box<dyn Engine>,
+    time_max: Duration,
 }
 
 impl Program {
+    /// The same program, with that time for one statement instead of [`TIME_MAX`]. A step that was
+    /// begun is finished: one step may look through a whole text.
+    #[must_use]
+    pub fn within(self, time_max: Duration) -> Self {
+        Self { time_max, ..self }
+    }
+
     /// Judges a statement, given as it was signed, with the facts beside it.
     ///
     /// # Errors
@@ -177,7 +212,8 @@ impl Program {
             std::str::from_utf8(statement).map_err(|_| failed("the statement is not text"))?;
         // The engines are others'. One that panics has given no answer; it is asked anew each time
         // and keeps nothing that could be left half done.
-        catch_unwind(AssertUnwindSafe(|| self.engine.decide(input, facts)))
+        let watch = Watch::start(self.time_max);
+        catch_unwind(AssertUnwindSafe(|| self.engine.decide(input, facts, watch)))
             .unwrap_or_else(|_| Err(failed("the engine panicked")))
     }
 }

@@ -9,7 +9,6 @@ mod nesting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::parser::Parser;
@@ -17,14 +16,12 @@ use cel::{Context, ExecutionError, Value};
 use serde_json::Value as Json;
 use verify::predicate::Objection;
 
-use super::{BadProgram, Engine, Facts, failed, words};
+use super::{BadProgram, Engine, Facts, Watch, failed, words};
 
 /// Longest expression read, in bytes.
 pub const EXPRESSION_SIZE_MAX: usize = 8 * 1024;
 /// Most steps of all loops together.
 const STEPS_MAX: u64 = 250_000;
-/// The time that one statement may take: a step may look through a long text, or copy a long list.
-const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A count that no steps reach, from which on the time was over.
 const OUT_OF_TIME: u64 = 1 << 60;
@@ -89,14 +86,14 @@ impl Cel {
 }
 
 impl Engine for Cel {
-    fn decide(&self, input: &str, facts: &Facts) -> Result<(), Objection> {
+    fn decide(&self, input: &str, facts: &Facts, watch: Watch) -> Result<(), Objection> {
         let input: Json = serde_json::from_str(input).map_err(|error| failed(error.to_string()))?;
         let mut context = Context::default();
         let steps = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&steps);
-        let begun = Instant::now();
         let step = move || -> Result<bool, ExecutionError> {
-            if begun.elapsed() > TIME_MAX {
+            // A step may look through a long text, or copy a long list.
+            if watch.is_over() {
                 counted.store(OUT_OF_TIME, Ordering::Relaxed);
             }
             if counted.fetch_add(1, Ordering::Relaxed) < STEPS_MAX {
@@ -117,7 +114,7 @@ impl Engine for Cel {
         // An error in one half of an `||` is no error when the other half is true: so the count is
         // asked, not the answer.
         match steps.load(Ordering::Relaxed) {
-            OUT_OF_TIME.. => return Err(failed(format!("more than {TIME_MAX:?}"))),
+            OUT_OF_TIME.. => return Err(failed(watch.over())),
             count if count > STEPS_MAX => {
                 return Err(failed(format!("more than {STEPS_MAX} steps")));
             }

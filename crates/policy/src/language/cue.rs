@@ -13,16 +13,20 @@
 
 mod parse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Number, Value as Json};
 use verify::predicate::Objection;
 
-use super::{BadProgram, Engine, Facts, failed};
+use super::{BadProgram, Engine, Facts, Watch, failed, words};
 use crate::regexp::Regexp;
 
 /// Most comparisons of one value with one constraint: disjunctions of definitions multiply.
-const STEPS_MAX: u32 = 4_000_000;
+const STEPS_MAX: usize = 4_000_000;
+/// Bytes of a text looked through that are as much work as one comparison.
+const STEP_SIZE: usize = 64;
+/// Steps between looks at the clock.
+const TIME_CHECK_INTERVAL: usize = 64;
 
 /// A loaded policy.
 #[derive(Debug)]
@@ -83,6 +87,8 @@ enum Bound {
 #[derive(Debug, Default)]
 struct Struct {
     fields: Vec<Field>,
+    /// The names of `fields`.
+    names: BTreeSet<String>,
     patterns: Vec<(Constraint, Constraint)>,
     /// Whether other fields may be there: always, outside of definitions; in them with `...`.
     open: bool,
@@ -113,15 +119,13 @@ impl Cue {
 }
 
 impl Engine for Cue {
-    fn decide(&self, input: &str, _facts: &Facts) -> Result<(), Objection> {
+    fn decide(&self, input: &str, _facts: &Facts, watch: Watch) -> Result<(), Objection> {
         let input: Json = serde_json::from_str(input).map_err(|error| failed(error.to_string()))?;
-        let mut walk = Walk { cue: self, path: Vec::new(), steps: 0 };
-        let outcome = walk.check_struct(&self.top, &input);
-        // A disjunction may have got over having come to no answer.
-        if walk.steps > STEPS_MAX {
-            return Err(failed(format!("more than {STEPS_MAX} comparisons")));
-        }
-        outcome.map_err(|said| Objection::Refused { said: vec![said] })
+        let mut walk = Walk { cue: self, path: Vec::new(), steps: 0, quiet: 0, watch };
+        walk.check_struct(&self.top, &input).map_err(|no| match no {
+            No::Differs(said) => Objection::Refused { said: vec![said] },
+            No::GivenUp(problem) => failed(problem),
+        })
     }
 }
 
@@ -129,49 +133,70 @@ impl Engine for Cue {
 struct Walk<'c> {
     cue: &'c Cue,
     path: Vec<String>,
-    steps: u32,
+    steps: usize,
+    /// How often [`Self::quietly`] is under way.
+    quiet: usize,
+    watch: Watch,
 }
 
-type Outcome = Result<(), String>;
+/// Why a value is not accepted.
+enum No {
+    /// It is not as wanted; with its place.
+    Differs(String),
+    /// A bound was reached before that was known. Nothing gets over it: no other way of a
+    /// disjunction is tried, and a pattern that may match has not failed to.
+    GivenUp(String),
+}
+
+type Outcome = Result<(), No>;
 
 impl Walk<'_> {
-    fn check(&mut self, constraint: &Constraint, found: &Json) -> Outcome {
-        self.steps = self.steps.saturating_add(1);
+    /// Counts a comparison that looks through so many bytes.
+    fn step(&mut self, size: usize) -> Outcome {
+        let before = self.steps;
+        self.steps = before.saturating_add(1 + size / STEP_SIZE);
         if self.steps > STEPS_MAX {
-            return Err("too many comparisons".to_owned());
+            return Err(No::GivenUp(format!("more than {STEPS_MAX} comparisons")));
         }
+        let is_due = before / TIME_CHECK_INTERVAL != self.steps / TIME_CHECK_INTERVAL;
+        if is_due && self.watch.is_over() {
+            return Err(No::GivenUp(self.watch.over()));
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, constraint: &Constraint, found: &Json) -> Outcome {
+        self.step(0)?;
         let holds = match constraint {
             Constraint::Anything => true,
             Constraint::Kind(kind) => kind.holds(found),
             Constraint::Literal(literal) => literal.is(found),
             Constraint::Bound(bound, limit) => bound.holds(limit, found),
-            Constraint::Match { program, wanted } => {
-                found.as_str().is_some_and(|text| program.matches(text) == *wanted)
-            }
+            Constraint::Match { program, wanted } => match found.as_str() {
+                Some(text) => {
+                    self.step(text.len())?;
+                    program.matches(text) == *wanted
+                }
+                None => false,
+            },
             Constraint::All(all) => {
                 return all.iter().try_for_each(|constraint| self.check(constraint, found));
             }
-            Constraint::Any(any) => {
-                let mut refused = None;
+            Constraint::Any(any) => self.quietly(|walk| {
                 for constraint in any {
-                    match self.check(constraint, found) {
-                        Ok(()) => return Ok(()),
-                        Err(why) => refused = Some(why),
+                    if walk.holds(constraint, found)? {
+                        return Ok(true);
                     }
                 }
-                // With one way left it is worth telling; of many, none is.
-                return match (refused, any.len()) {
-                    (Some(why), 1) => Err(why),
-                    _ => Err(self.told(constraint, found)),
-                };
-            }
+                Ok(false)
+            })?,
             Constraint::Struct(wanted) => return self.check_struct(wanted, found),
             Constraint::List(wanted) => return self.check_list(wanted, found),
             Constraint::Definition(name) => {
                 // Resolved when the policy was loaded.
                 return match self.cue.definitions.get(name) {
                     Some(constraint) => self.check(constraint, found),
-                    None => Err(format!("there is no {name}")),
+                    None => Err(No::GivenUp(format!("there is no {name}"))),
                 };
             }
         };
@@ -185,17 +210,21 @@ impl Walk<'_> {
         for field in &wanted.fields {
             match found.get(&field.name) {
                 Some(value) => self.below(&field.name, |walk| walk.check(&field.value, value))?,
-                None if field.optional => {}
+                None if field.optional => self.step(0)?,
                 None => {
                     return self.below(&field.name, |walk| Err(walk.place("it is missing")));
                 }
             }
         }
+        if wanted.open && wanted.patterns.is_empty() {
+            return Ok(());
+        }
         for (name, value) in found {
-            let mut known = wanted.open || wanted.fields.iter().any(|field| field.name == *name);
+            self.step(0)?;
+            let mut known = wanted.open || wanted.names.contains(name);
+            let name_found = Json::from(name.as_str());
             for (pattern, constraint) in &wanted.patterns {
-                self.steps = self.steps.saturating_add(1);
-                if self.check(pattern, &Json::from(name.as_str())).is_ok() {
+                if self.quietly(|walk| walk.holds(pattern, &name_found))? {
                     known = true;
                     self.below(name, |walk| walk.check(constraint, value))?;
                 }
@@ -227,6 +256,22 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn holds(&mut self, constraint: &Constraint, found: &Json) -> Result<bool, No> {
+        match self.check(constraint, found) {
+            Ok(()) => Ok(true),
+            Err(No::Differs(_)) => Ok(false),
+            Err(given_up) => Err(given_up),
+        }
+    }
+
+    /// Asks without putting into words what is not as wanted: of several ways none is worth telling.
+    fn quietly<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> T {
+        self.quiet += 1;
+        let answer = ask(self);
+        self.quiet -= 1;
+        answer
+    }
+
     fn below(&mut self, step: &str, check: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         self.path.push(step.chars().take(64).collect());
         let outcome = check(self);
@@ -234,20 +279,23 @@ impl Walk<'_> {
         outcome
     }
 
-    fn place(&self, what: &str) -> String {
-        if self.path.is_empty() {
+    fn place(&self, what: &str) -> No {
+        No::Differs(if self.path.is_empty() || self.quiet > 0 {
             what.to_owned()
         } else {
             format!("{}: {what}", self.path.join("."))
-        }
+        })
     }
 
-    fn say(&self, wanted: &str, found: &Json) -> String {
+    fn say(&self, wanted: &str, found: &Json) -> No {
         self.place(&format!("wanted {wanted}, found {}", shown(found)))
     }
 
-    fn told(&self, wanted: &Constraint, found: &Json) -> String {
-        self.say(&wanted.to_string(), found)
+    fn told(&self, wanted: &Constraint, found: &Json) -> No {
+        if self.quiet > 0 {
+            return No::Differs(String::new());
+        }
+        self.say(&words(&wanted.to_string()), found)
     }
 }
 
@@ -284,33 +332,24 @@ fn number(found: &Number) -> Option<Literal> {
 }
 
 impl Literal {
-    fn of(found: &Json) -> Option<Self> {
-        match found {
-            Json::Null => Some(Self::Null),
-            Json::Bool(value) => Some(Self::Bool(*value)),
-            Json::Number(value) => number(value),
-            Json::String(text) => Some(Self::String(text.clone())),
-            Json::Array(_) | Json::Object(_) => None,
-        }
-    }
-
+    /// No text is copied: it may be as long as the statement.
     fn is(&self, found: &Json) -> bool {
         match (self, found) {
+            (Self::Null, Json::Null) => true,
+            (Self::Bool(wanted), Json::Bool(found)) => wanted == found,
             (Self::String(wanted), Json::String(found)) => wanted == found,
-            (Self::String(_), _) => false,
-            _ => Self::of(found).is_some_and(|found| found == *self),
+            (Self::Int(_) | Self::Float(_), Json::Number(found)) => {
+                number(found).is_some_and(|found| found == *self)
+            }
+            _ => false,
         }
     }
 
-    /// Order among numbers, and among texts by their bytes; none between the two.
+    /// Order among numbers.
     fn order(&self, limit: &Self) -> Option<std::cmp::Ordering> {
         match (self, limit) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
-            (Self::String(a), Self::String(b)) => Some(a.cmp(b)),
-            (Self::Int(_) | Self::Float(_), Self::Int(_) | Self::Float(_)) => {
-                self.as_float()?.partial_cmp(&limit.as_float()?)
-            }
-            _ => None,
+            _ => self.as_float()?.partial_cmp(&limit.as_float()?),
         }
     }
 
@@ -326,22 +365,26 @@ impl Literal {
 
 impl Bound {
     fn holds(self, limit: &Literal, found: &Json) -> bool {
-        use std::cmp::Ordering::{Equal, Greater, Less};
-        let Some(found) = Literal::of(found) else { return false };
-        if *limit == Literal::Null {
+        match (limit, found) {
             // `!=null` is the one bound that any other kind of value meets.
-            return found != Literal::Null;
+            (Literal::Null, Json::Bool(_) | Json::Number(_) | Json::String(_)) => true,
+            (Literal::Bool(limit), Json::Bool(found)) => self == Self::Not && limit != found,
+            (Literal::String(limit), Json::String(found)) => self.allows(found.as_str().cmp(limit)),
+            (Literal::Int(_) | Literal::Float(_), Json::Number(found)) => {
+                let order = number(found).and_then(|found| found.order(limit));
+                order.is_some_and(|order| self.allows(order))
+            }
+            _ => false,
         }
-        if let (Literal::Bool(limit), Literal::Bool(found)) = (limit, &found) {
-            return self == Self::Not && limit != found;
-        }
-        let Some(order) = found.order(limit) else { return false };
+    }
+
+    fn allows(self, order: std::cmp::Ordering) -> bool {
         match self {
-            Self::Less => order == Less,
-            Self::LessOrEqual => matches!(order, Less | Equal),
-            Self::More => order == Greater,
-            Self::MoreOrEqual => matches!(order, Greater | Equal),
-            Self::Not => order != Equal,
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::More => order.is_gt(),
+            Self::MoreOrEqual => order.is_ge(),
+            Self::Not => order.is_ne(),
         }
     }
 

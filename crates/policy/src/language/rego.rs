@@ -11,17 +11,14 @@ mod nesting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use regorus::Value;
 use regorus::utils::limits::ExecutionTimerConfig;
 use serde_json::Value as Json;
 use verify::predicate::Objection;
 
-use super::{BadProgram, Engine, Facts, failed, words};
+use super::{BadProgram, Engine, Facts, Watch, failed, words};
 
-/// The time that one statement may take.
-const TIME_MAX: Duration = Duration::from_secs(2);
 /// Steps between looks at the clock.
 const TIME_CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
 
@@ -158,8 +155,6 @@ impl Rego {
         engine.set_rego_v0(version == Version::V0);
         engine.set_strict_builtin_errors(true);
         engine.set_gather_prints(true);
-        let limit = ExecutionTimerConfig { limit: TIME_MAX, check_interval: TIME_CHECK_INTERVAL };
-        engine.set_execution_timer_config(limit);
         let package = engine.add_policy(FILE.to_owned(), text.to_owned()).map_err(|error| {
             let mut bad = explain(&error.to_string());
             // The commonest mistake, since Open Policy Agent 1.0 reads the other version.
@@ -184,9 +179,13 @@ impl Rego {
 }
 
 impl Engine for Rego {
-    fn decide(&self, input: &str, facts: &Facts) -> Result<(), Objection> {
+    fn decide(&self, input: &str, facts: &Facts, watch: Watch) -> Result<(), Objection> {
         let fail = |error: &dyn std::fmt::Display| failed(words(&error.to_string()));
         let mut engine = self.0.clone();
+        engine.set_execution_timer_config(ExecutionTimerConfig {
+            limit: watch.time_max,
+            check_interval: TIME_CHECK_INTERVAL,
+        });
         give_time(&mut engine, facts.now).map_err(|error| fail(&error))?;
         let told = serde_json::json!({"countersign": facts.to_json()}).to_string();
         let told = Value::from_json_str(&told).map_err(|error| fail(&error))?;

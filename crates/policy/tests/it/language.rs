@@ -4,10 +4,15 @@ mod cel;
 mod cue;
 mod rego;
 
+use std::time::Duration;
+
 use evidence::certificate::FulcioExtension;
 use policy::language::{BadProgram, Facts, INPUT_SIZE_MAX, Language, PROGRAM_SIZE_MAX, Program};
 use serde_json::{Value, json};
 use verify::Objection;
+
+/// Time that no program here takes, however slow the machine: what ends then ends for another reason.
+const AMPLE: Duration = Duration::from_secs(600);
 
 const ALL: [Language; 4] = [Language::RegoV0, Language::RegoV1, Language::Cel, Language::Cue];
 
@@ -76,6 +81,10 @@ fn problem(language: Language, text: &str, statement: &Value) -> String {
     }
 }
 
+fn failed(problem: &str) -> Objection {
+    Objection::Failed { problem: problem.to_owned() }
+}
+
 #[test]
 fn the_language_of_a_file_is_told_by_its_name() {
     let of = |name| Language::of_file(name);
@@ -101,6 +110,29 @@ fn what_is_no_json_or_too_deep_or_too_long_is_no_yes_in_any_language() {
                 "{language:?} {shown:?}: {outcome:?}"
             );
         }
+    }
+}
+
+/// With no time at all, what takes more than a few steps comes to no answer.
+#[test]
+fn time_is_bounded_in_every_language() {
+    let mut large = statement();
+    large["predicate"] = json!((0..2000).collect::<Vec<u32>>());
+    for (language, text) in [
+        (
+            Language::RegoV0,
+            "package signature\nallow { count([1 | input.predicate[_] >= 0]) == 2000 }",
+        ),
+        (Language::RegoV1, "package signature\nallow if every n in input.predicate { n >= 0 }"),
+        (Language::Cel, "predicate.all(n, n >= 0)"),
+        (Language::Cue, "predicate: [...>=0]"),
+    ] {
+        judge(&load(language, text).within(AMPLE), &large).unwrap();
+        let outcome = judge(&load(language, text).within(Duration::ZERO), &large);
+        let Err(Objection::Failed { problem }) = outcome else {
+            panic!("{language:?}: {outcome:?}")
+        };
+        assert!(problem.contains("time") || problem == "more than 0ns", "{language:?}: {problem}");
     }
 }
 

@@ -16,6 +16,9 @@ use crate::regexp::Regexp;
 /// Deepest nesting of structs, lists and parentheses.
 const DEPTH_MAX: usize = 64;
 
+/// Most regular expressions of a policy: each may take a megabyte once it is compiled.
+const EXPRESSIONS_MAX: usize = 256;
+
 /// Reads a policy.
 pub(super) fn policy(text: &str) -> Result<Cue, BadProgram> {
     let mut parser = Parser {
@@ -25,6 +28,7 @@ pub(super) fn policy(text: &str) -> Result<Cue, BadProgram> {
         in_definition: false,
         definitions: BTreeMap::new(),
         references: Vec::new(),
+        expressions: 0,
     };
     parser.clauses()?;
     let mut top = Struct { open: true, ..Struct::default() };
@@ -46,6 +50,8 @@ struct Parser {
     definitions: BTreeMap<String, Definition>,
     /// Every reference, with its line.
     references: Vec<(usize, String)>,
+    /// Regular expressions so far.
+    expressions: usize,
 }
 
 struct Definition {
@@ -162,6 +168,7 @@ impl Parser {
             }
             Label::Field { name, optional } => {
                 let value = self.value_of_label()?;
+                into.names.insert(name.clone());
                 into.fields.push(Field { name, optional, value });
                 Ok(())
             }
@@ -308,6 +315,11 @@ impl Parser {
                 let Token::Text(expression) = self.take() else {
                     return Err(BadProgram::at(line, format!("`{sign}` wants a text")));
                 };
+                self.expressions += 1;
+                if self.expressions > EXPRESSIONS_MAX {
+                    let problem = format!("more than {EXPRESSIONS_MAX} regular expressions");
+                    return Err(BadProgram::at(line, problem));
+                }
                 let program = Regexp::parse(&expression)
                     .map_err(|error| BadProgram::at(line, error.to_string()))?;
                 Constraint::Match { program, wanted: sign == "=~" }

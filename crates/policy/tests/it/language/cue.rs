@@ -4,7 +4,7 @@ use policy::Language::Cue;
 use serde_json::json;
 use verify::Objection;
 
-use super::{accepts, judge, load, problem, refused, statement};
+use super::{AMPLE, accepts, failed, judge, load, refused, statement};
 
 fn said(text: &str) -> String {
     match judge(&load(Cue, text), &statement()) {
@@ -200,7 +200,47 @@ fn definitions_that_multiply_are_given_up() {
     for n in 1..=30 {
         policy.push_str(&format!("#D{n}: #D{} | #D{}\n", n - 1, n - 1));
     }
-    assert_eq!(problem(Cue, &policy, &statement()), "more than 4000000 comparisons");
+    let outcome = judge(&load(Cue, &policy).within(AMPLE), &statement());
+    assert_eq!(outcome.unwrap_err(), failed("more than 4000000 comparisons"));
+}
+
+/// What is looked through counts, not only how often: a statement may be one long text.
+#[test]
+fn long_texts_are_as_many_comparisons() {
+    let mut long = statement();
+    long["predicate"] = json!("x".repeat(16 << 20));
+    let looked_through =
+        |times: usize| format!("predicate: {}", ["=~\"x$\""; 64][..times].join(" & "));
+    let program = load(Cue, &looked_through(2)).within(AMPLE);
+    judge(&program, &long).unwrap();
+    let program = load(Cue, &looked_through(17)).within(AMPLE);
+    let wanted = "more than 4000000 comparisons";
+    assert_eq!(judge(&program, &long).unwrap_err(), failed(wanted));
+}
+
+/// Neither another way of a disjunction nor a pattern gets over it that a bound was reached.
+#[test]
+fn nothing_gets_over_a_bound() {
+    let mut multiplied = String::from("#D0: \"x\"\n");
+    for n in 1..=30 {
+        multiplied.push_str(&format!("#D{n}: #D{} | #D{}\n", n - 1, n - 1));
+    }
+    for policy in ["predicate: #D30 | _", "predicate: {[#D30]: string, ...}", "predicate: _ & #D30"]
+    {
+        let program = load(Cue, &format!("{policy}\n{multiplied}")).within(AMPLE);
+        let outcome = judge(&program, &statement());
+        assert_eq!(outcome.unwrap_err(), failed("more than 4000000 comparisons"), "{policy}");
+    }
+}
+
+#[test]
+fn what_a_policy_may_compile_is_bounded() {
+    let expressions = |count: usize| {
+        let all: Vec<_> = (0..count).map(|n| format!("=~\"a{n}\"")).collect();
+        format!("predicate: {}", all.join(" | "))
+    };
+    load(Cue, &expressions(256));
+    assert_eq!(refused(Cue, &expressions(257)).problem, "more than 256 regular expressions");
 }
 
 /// The comparison recurses as deep as definitions lead on from one to the next.
