@@ -101,8 +101,23 @@ struct Suspect<'a> {
 
 /// What was learnt about one image.
 enum Learnt {
-    Verdicts(HashMap<String, Verdict>),
+    Verdicts(Verdicts),
     Digest(Result<Digest, Obstacle>),
+}
+
+/// What each policy says. By the policy itself, not by its name: nothing here keeps two policies
+/// from having one name, and then one could answer for the other.
+struct Verdicts(Vec<(Arc<Policy>, Verdict)>);
+
+impl Verdicts {
+    fn of(&self, policy: &Arc<Policy>) -> Option<&Verdict> {
+        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, policy));
+        known.map(|(_, verdict)| verdict)
+    }
+
+    fn all_admit(&self) -> bool {
+        self.0.iter().all(|(_, verdict)| matches!(verdict, Verdict::Admit(_)))
+    }
 }
 
 impl<I: Images> Admission<I> {
@@ -339,9 +354,9 @@ impl<I: Images> Admission<I> {
             match learnt.get(&suspect.image) {
                 Some(Learnt::Digest(digest)) => found.push(refuse_tag(suspect, digest)),
                 Some(Learnt::Verdicts(verdicts)) => {
-                    for (policy, _) in &suspect.policies {
+                    for (policy, judge) in &suspect.policies {
                         let unasked = unknown(ObstacleKind::Internal, "the verdict", "was lost");
-                        let verdict = verdicts.get(policy.name()).unwrap_or(&unasked);
+                        let verdict = verdicts.of(judge).unwrap_or(&unasked);
                         let (name, mode) = (policy.name(), policy.mode());
                         found.extend(findings::of_verdict(
                             &suspect.seen.place,
@@ -366,11 +381,11 @@ impl<I: Images> Admission<I> {
         timeout_at(deadline, self.images.resolve(image, early(deadline))).await.map_err(late)?
     }
 
-    /// The verdict of each policy, by its name: under a little evidence, and under more of it only
-    /// where there is more and the little was not enough.
-    async fn verdicts(&self, asked: Asked<'_>, one_large: &Semaphore) -> HashMap<String, Verdict> {
+    /// The verdict of each policy: under a little evidence, and under more of it only where there is
+    /// more and the little was not enough.
+    async fn verdicts(&self, asked: Asked<'_>, one_large: &Semaphore) -> Verdicts {
         let what = format!("evidence about {}", asked.image);
-        let mut verdicts = HashMap::new();
+        let mut verdicts = Verdicts(Vec::new());
         for (number, tier) in TIERS.iter().enumerate() {
             let is_last = number + 1 == TIERS.len();
             let room = async {
@@ -391,20 +406,14 @@ impl<I: Images> Admission<I> {
             };
             let left_out = gathered.left_out;
             verdicts = self.judge_evidence(&asked, gathered, room).await;
-            let enough = verdicts.values().all(|verdict| matches!(verdict, Verdict::Admit(_)));
-            if enough || !left_out {
+            if verdicts.all_admit() || !left_out {
                 break;
             }
         }
         verdicts
     }
 
-    async fn judge_evidence(
-        &self,
-        asked: &Asked<'_>,
-        gathered: Gathered,
-        room: Held,
-    ) -> HashMap<String, Verdict> {
+    async fn judge_evidence(&self, asked: &Asked<'_>, gathered: Gathered, room: Held) -> Verdicts {
         let (image, digest, now, deadline) = (asked.image, asked.digest, asked.now, asked.deadline);
         let what = format!("the judgement of {image}");
         let Ok(turn) = timeout_at(deadline, self.memory.judging()).await else {
@@ -416,8 +425,11 @@ impl<I: Images> Admission<I> {
             let artifact = Artifact::from_digest(digest);
             let (pieces, obstacles) = (&gathered.pieces, &gathered.obstacles);
             let case = Case { artifact: &artifact, pieces, obstacles };
-            let verdict = |policy: Arc<Policy>| (policy.name.clone(), policy.judge(&case, now));
-            let verdicts = policies.into_iter().map(verdict).collect::<HashMap<_, _>>();
+            let verdict = |policy: Arc<Policy>| {
+                let verdict = policy.judge(&case, now);
+                (policy, verdict)
+            };
+            let verdicts = Verdicts(policies.into_iter().map(verdict).collect());
             drop((gathered, room, turn));
             verdicts
         });
@@ -441,8 +453,9 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// The same verdict of every policy.
-    fn all(&self, verdict: &Verdict) -> HashMap<String, Verdict> {
-        self.policies.iter().map(|policy| (policy.name.clone(), verdict.clone())).collect()
+    fn all(&self, verdict: &Verdict) -> Verdicts {
+        let policies = self.policies.iter();
+        Verdicts(policies.map(|policy| (Arc::clone(policy), verdict.clone())).collect())
     }
 }
 

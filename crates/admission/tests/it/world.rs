@@ -97,10 +97,18 @@ impl World {
     }
 
     pub(crate) fn with_no_match(policies: &[String], no_match: NoMatch) -> Self {
+        Self::of(&[policies], no_match)
+    }
+
+    /// Under policies that were read apart from each other, so that nobody has compared them.
+    pub(crate) fn of(parts: &[&[String]], no_match: NoMatch) -> Self {
         let roots = serde_json::to_vec(&Scene::v1().seal().trust_root).unwrap();
         let roots = Arc::new(TrustRoot::pin(&roots).unwrap());
-        let parsed = policies.iter().flat_map(|text| parse(text, "").unwrap().policies);
-        let policies = lower(&parsed.collect::<Vec<_>>(), &roots).unwrap();
+        let lowered = parts.iter().flat_map(|policies| {
+            let parsed = policies.iter().flat_map(|text| parse(text, "").unwrap().policies);
+            lower(&parsed.collect::<Vec<_>>(), &roots).unwrap()
+        });
+        let policies = lowered.collect();
         let registry = Arc::new(Registry::default());
         let admission = Admission::new(policies, Port(Arc::clone(&registry)), no_match);
         Self { admission, registry }

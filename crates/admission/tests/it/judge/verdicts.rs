@@ -45,6 +45,24 @@ async fn refuses_what_is_not_signed_tampered_or_signed_by_another() {
     }
 }
 
+/// A verdict is a policy's, not a name's: who brings policies together may bring two of one name.
+#[tokio::test]
+async fn policies_of_one_name_do_not_answer_for_each_other() {
+    let met = keyless("enforce", "**");
+    let unmet = policy("signed", "enforce", "**", &signer("me@example.com"));
+    for [first, second] in [[&met, &unmet], [&unmet, &met]] {
+        let parts = [first, second].map(std::slice::from_ref);
+        let world = World::of(&parts, NoMatch::Allow);
+        let image = signed(&world);
+        let answer = world.pod(&image).await;
+        assert!(!answer.allowed(), "{answer:?}");
+        let message = answer.message().unwrap();
+        assert_eq!(message.matches("policy `signed`: refused").count(), 1, "{message}");
+        assert!(message.contains("signed by somebody else"), "{message}");
+        assert_eq!(world.calls(), [format!("evidence {image}")]);
+    }
+}
+
 #[tokio::test]
 async fn says_that_it_could_not_tell() {
     let world = World::new(&[keyless("enforce", "**")]);
