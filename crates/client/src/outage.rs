@@ -187,9 +187,14 @@ impl fmt::Display for Outage {
         let Self { what, wanted, answered, failures, rounds, lasted } = self;
         match wanted {
             1 => write!(f, "no {what} answered")?,
-            _ => write!(f, "{answered} of the {wanted} {what}s wanted answered")?,
+            // `authority` is the only word of them with another plural than its own and an `s`.
+            _ => match what.strip_suffix('y') {
+                Some(stem) => write!(f, "{answered} of the {wanted} {stem}ies wanted answered")?,
+                None => write!(f, "{answered} of the {wanted} {what}s wanted answered")?,
+            },
         }
-        write!(f, " in {:.1} s and {rounds} rounds", lasted.as_secs_f64())?;
+        let noun = if *rounds == 1 { "round" } else { "rounds" };
+        write!(f, " in {:.1} s and {rounds} {noun}", lasted.as_secs_f64())?;
         failures.iter().try_for_each(|failure| write!(f, "; {failure}"))
     }
 }
@@ -323,6 +328,27 @@ mod tests {
         let said = outage.to_string();
         assert!(said.starts_with("1 of the 2 logs wanted answered in "), "{said}");
         assert!(said.contains("3 rounds") && said.contains("service.example"), "{said}");
+    }
+
+    /// Each noun fits its number, and each kind of service has its plural.
+    #[tokio::test]
+    async fn an_outage_is_told_in_words_that_fit() {
+        let told = async |what, wanted, again, script: &[&[u16]]| {
+            let pool = Pool::new(what, wanted, (0..script.len()).collect());
+            let deadline = Deadline::after(NO_PAUSE.witness_time);
+            let asked = pool.ask(NO_PAUSE, deadline, again, |service: &usize| {
+                let status = script[*service][0];
+                async move { if status == 200 { Ok(()) } else { Err(failure(status)) } }
+            });
+            let Err(PoolError::Outage(outage)) = asked.await else { panic!("wanted an outage") };
+            outage.to_string()
+        };
+        let said = told("certificate authority", 1, Again::IfNothingWasDone, &[&[502]]).await;
+        assert!(said.starts_with("no certificate authority answered in "), "{said}");
+        assert!(said.contains(" s and 1 round; "), "{said}");
+        let said = told("timestamp authority", 2, Again::Always, &[&[200], &[502]]).await;
+        assert!(said.starts_with("1 of the 2 timestamp authorities wanted answered"), "{said}");
+        assert!(said.contains(" s and 3 rounds; "), "{said}");
     }
 
     #[tokio::test]

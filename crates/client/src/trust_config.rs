@@ -148,7 +148,7 @@ pub enum SelectError {
         found: usize,
     },
     /// The configuration does not say how many to ask.
-    #[error("the configuration does not say how many {what}s to ask")]
+    #[error("the configuration does not say how many to ask where a {what} is wanted")]
     NoSelector {
         /// What was looked for.
         what: &'static str,
