@@ -5,6 +5,8 @@
 //! the job is meant, not the runner. A place that is there but does not give a token is an error, not a
 //! reason to sign as somebody else.
 
+use std::time::Duration;
+
 use evidence::UnixTime;
 
 use super::source::{Places, Source, TokenError, parse};
@@ -169,6 +171,27 @@ impl Ambient<'_> {
     ) -> Result<IdentityToken, TokenError> {
         let token = self.offer(provider, audience, now, deadline).await?;
         token.ok_or(TokenError::NotHere { provider: provider.name() })
+    }
+
+    /// Whether a place is there, by what can be seen on this machine: nobody is asked, so that what is
+    /// there may still offer no token.
+    #[must_use]
+    pub fn is_there(&self, provider: Provider, audience: &str) -> bool {
+        let Self { environment, http, places } = *self;
+        let deadline = Deadline::after(Duration::ZERO);
+        let source = Source { environment, http, places, audience, deadline };
+        match provider {
+            Provider::GithubActions => github::is_there(&source),
+            Provider::Buildkite => buildkite::is_there(&source),
+            Provider::Variable => source.variable(VARIABLE).is_some(),
+            Provider::File => matches!(files::cosigns(&source), Ok(Some(_))),
+            Provider::CircleCi => circleci::is_there(&source),
+            Provider::Codefresh => codefresh::is_there(&source),
+            Provider::Kubernetes => matches!(files::web_identities(&source), Ok(Some(_))),
+            Provider::GoogleWorkload => google::is_workload(&source),
+            Provider::GoogleImpersonate => google::is_impersonator(&source),
+            Provider::Spiffe => spiffe::is_there(&source),
+        }
     }
 
     /// What a place offers; `None` if it is not there.

@@ -22,6 +22,10 @@ struct Answer {
     token: Secret,
 }
 
+pub(super) fn is_there(source: &Source<'_>) -> bool {
+    source.variable(TOKEN).is_some()
+}
+
 pub(super) async fn offer(source: &Source<'_>) -> Result<Option<Secret>, TokenError> {
     let Some(token) = source.variable(TOKEN) else { return Ok(None) };
     let Some(job) = source.variable(JOB) else {

@@ -21,11 +21,17 @@ const PROGRAM: &str = "circleci run oidc get";
 /// Longest time that the program may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+pub(super) fn is_there(source: &Source<'_>) -> bool {
+    own_token(source).is_some()
+}
+
+fn own_token<'s>(source: &'s Source<'_>) -> Option<&'s Secret> {
+    let names = ["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"];
+    names.into_iter().find_map(|name| source.variable(name))
+}
+
 pub(super) async fn offer(source: &Source<'_>) -> Result<Option<Secret>, TokenError> {
-    let own = ["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"];
-    let Some(own) = own.into_iter().find_map(|name| source.variable(name)) else {
-        return Ok(None);
-    };
+    let Some(own) = own_token(source) else { return Ok(None) };
     match program::find(NAME, source.environment) {
         Some(program) => run(source, &program).await.map(Some),
         // It is for somebody else, most likely: the reader of the token says what to do.

@@ -17,6 +17,10 @@ struct Answer {
     value: Secret,
 }
 
+pub(super) fn is_there(source: &Source<'_>) -> bool {
+    source.variable(URL).is_some() && source.variable(TOKEN).is_some()
+}
+
 pub(super) async fn offer(source: &Source<'_>) -> Result<Option<Secret>, TokenError> {
     let (Some(url), Some(token)) = (source.variable(URL), source.variable(TOKEN)) else {
         return Ok(None);

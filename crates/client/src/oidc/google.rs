@@ -37,19 +37,27 @@ struct Answer {
     token: Secret,
 }
 
+/// Whether this is a machine of Google's, by what it says itself, and its own account is meant.
+pub(super) fn is_workload(source: &Source<'_>) -> bool {
+    let named = source.variable(METADATA_HOST).is_some();
+    let serverless = || SERVERLESS.iter().any(|name| source.variable(name).is_some());
+    // Acting for another account is what the user wants where one is named.
+    !is_impersonator(source) && (named || serverless() || is_googles(source))
+}
+
+/// Whether another account is named that this one is to act for.
+pub(super) fn is_impersonator(source: &Source<'_>) -> bool {
+    source.variable(ACCOUNT).is_some()
+}
+
 /// The machine's own account, if this is a machine of Google's and has one. Nobody is asked to find
 /// out.
 pub(super) async fn workload(source: &Source<'_>) -> Result<Option<Secret>, TokenError> {
-    let named = source.variable(METADATA_HOST);
-    let serverless = SERVERLESS.iter().any(|name| source.variable(name).is_some());
-    if named.is_none() && !serverless && !is_googles(source) {
+    if !is_workload(source) {
         return Ok(None);
     }
-    // Acting for another account is what the user wants then.
-    if source.variable(ACCOUNT).is_some() {
-        return Ok(None);
-    }
-    let host = named.map_or(source.places.google_metadata.as_str(), Secret::expose);
+    let host = source.variable(METADATA_HOST);
+    let host = host.map_or(source.places.google_metadata.as_str(), Secret::expose);
     let wanted = "a host, with a port or without";
     let bad = || TokenError::BadVariable { variable: METADATA_HOST, wanted };
     let mut url: Url = format!("http://{host}{PATH}").parse().map_err(|_| bad())?;
