@@ -5,7 +5,7 @@
 
 use const_oid::ObjectIdentifier;
 use crypto::{PublicKey, Signer};
-use der::asn1::{Any, BitStringRef, SetOfVec, Utf8StringRef};
+use der::asn1::{Any, BitStringRef, OctetStringRef, SetOfVec, Utf8StringRef};
 use der::{Decode, Encode};
 use evidence::certificate::ParseCertificateError;
 use evidence::{Certificate, UnixTime};
@@ -15,13 +15,18 @@ use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 
 use super::{
-    BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, SerialNumber, Template, WriteError,
-    authority_key_id, extension, oid, sign, signature_algorithm, subject_key_id, verify_signature,
+    BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, SUBJECT_KEY_ID, SerialNumber, Template,
+    WriteError, authority_key_id, extension, oid, sign, signature_algorithm, subject_key_id,
+    verify_signature,
 };
 
 /// How long a new root and what it signs are valid, in seconds: ten years, as the public Sigstore
 /// instance's.
 pub const AUTHORITY_LIFETIME_SECONDS: i64 = 10 * 365 * 24 * 60 * 60;
+
+/// Longest key identifier, in bytes: the longest that RFC 7093 §2 makes, a whole SHA-512. RFC 5280
+/// §4.2.1.2 leaves the method to whoever made the certificate.
+const KEY_ID_SIZE_MAX: usize = 64;
 
 /// `keyCertSign` and `cRLSign` (RFC 5280 §4.2.1.3): bits 5 and 6, one bit unused.
 pub(crate) const USAGE_CERTIFICATES: [u8; 4] = [0x03, 0x02, 0x01, 0x06];
@@ -77,6 +82,11 @@ pub enum ChainError {
         /// What it must be for, and how that must be said.
         wanted: &'static str,
     },
+    /// The issuing certificate's subject key identifier is none to name it by.
+    #[error(
+        "the subject key identifier of the first certificate must have 1 to {KEY_ID_SIZE_MAX} bytes"
+    )]
+    KeyIdentifier,
     /// A key that other clients do not verify with.
     #[error(transparent)]
     SigningKey(#[from] WriteError),
@@ -164,6 +174,16 @@ pub(crate) fn check_authority(
     match constraints.path_len_constraint {
         Some(length) if usize::from(length) < below => Err(ChainError::PathLength { index }),
         _ => Ok(()),
+    }
+}
+
+/// Checks that what is issued can name the key of its issuer as the issuer's own certificate does
+/// (RFC 5280 §4.2.1.1). A certificate without such a name is no hindrance.
+pub(crate) fn check_key_identifier(issuer: &Certificate) -> Result<(), ChainError> {
+    let Some(value) = issuer.extension(SUBJECT_KEY_ID) else { return Ok(()) };
+    match <&OctetStringRef>::from_der(value).map(|id| id.as_bytes().len()) {
+        Ok(1..=KEY_ID_SIZE_MAX) => Ok(()),
+        _ => Err(ChainError::KeyIdentifier),
     }
 }
 

@@ -11,7 +11,7 @@ use evidence::{Certificate, UnixTime};
 use super::{IssueError, LIFETIME_SECONDS};
 use crate::certificate::chain::{
     ChainError, CreateError, SigningChain, USAGE_CERTIFICATES, authority_constraints,
-    check_authority, create_below, create_root, name, purposes,
+    check_authority, check_key_identifier, create_below, create_root, name, purposes,
 };
 use crate::certificate::{CODE_SIGNING, KEY_USAGE, SerialNumber, extended_key_usage, extension};
 
@@ -26,9 +26,11 @@ impl CertificateAuthority {
     ///
     /// # Errors
     /// When the chain does not hold together, its authorities may not issue what is issued here,
-    /// or the key is of a kind that clients refuse.
+    /// its key has a name that cannot be put into what is issued, or the key is of a kind that
+    /// clients refuse.
     pub fn new(chain: Vec<Certificate>, signer: Box<dyn Signer>) -> Result<Self, ChainError> {
         let chain = SigningChain::new(chain, signer)?;
+        check_key_identifier(chain.first())?;
         let has_root_above = chain.certificates().len() > 1;
         for (index, certificate) in chain.certificates().iter().enumerate() {
             check_authority(certificate, index, index)?;

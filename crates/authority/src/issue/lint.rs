@@ -70,10 +70,12 @@ pub fn check(der: &[u8], expected: &Expected<'_>) -> Result<Certificate, LintErr
     let identity = expected.applicant.identity();
     let issuer = expected.authority.certificate();
     let key_identifier = key_id(expected.applicant.key());
+    // `OCTET STRING` with its length in one byte: no other gets past `CertificateAuthority::new`.
     let authority_key_identifier = match issuer.extension(SUBJECT_KEY_ID) {
-        Some([0x04, 0x14, id @ ..]) => id.to_vec(),
+        Some([0x04, _, id @ ..]) => id.to_vec(),
         Some(_) | None => key_id(issuer.public_key()).to_vec(),
     };
+    let size = u8::try_from(authority_key_identifier.len()).unwrap_or(u8::MAX);
     let value = |oid| certificate.extension(oid).unwrap_or_default();
     let fulcio = identity.extensions().iter().map(|(name, value)| (*name, value.as_str()));
     let sct = certificate.certificate_timestamps();
@@ -94,7 +96,8 @@ pub fn check(der: &[u8], expected: &Expected<'_>) -> Result<Certificate, LintErr
         (
             "the authority's key identifier",
             value(AUTHORITY_KEY_ID)
-                == [&[0x30, 0x16, 0x80, 0x14], &authority_key_identifier[..]].concat(),
+                == [&[0x30, size.saturating_add(2), 0x80, size], &authority_key_identifier[..]]
+                    .concat(),
         ),
         ("the name", certificate.names() == [identity.name().clone()]),
         ("the identity", certificate.fulcio().iter().eq(fulcio)),

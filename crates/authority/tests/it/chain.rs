@@ -109,6 +109,25 @@ fn there_is_room_for_what_is_below() {
     assert_eq!(chain.with(1, |tbs| set(tbs, BASIC_CONSTRAINTS, &no_room)), Ok(()));
 }
 
+/// RFC 5280 §4.2.1.2, RFC 7093 §2: SHA-1 is only the commonest way to name a key.
+#[test]
+fn what_is_issued_can_name_the_key_of_its_issuer() {
+    const SUBJECT_KEY_ID: &str = "2.5.29.14";
+    let chain = Chain::certificates();
+    let named = |id: &[u8]| chain.with(0, |tbs| set(tbs, SUBJECT_KEY_ID, &wrap(0x04, id)));
+    for size in [1, 8, 20, 32, 64] {
+        assert_eq!(named(&vec![7; size]), Ok(()), "{size}");
+    }
+    assert_eq!(chain.with(0, |tbs| drop_extension(tbs, SUBJECT_KEY_ID)), Ok(()));
+    for size in [0, 65, 200] {
+        assert_eq!(named(&vec![7; size]), Err(ChainError::KeyIdentifier), "{size}");
+    }
+    for bad in [&b""[..], b"\x04\x02\x07", b"\x04\x01\x07\x07", b"\x0c\x01\x07"] {
+        let outcome = chain.with(0, |tbs| set(tbs, SUBJECT_KEY_ID, bad));
+        assert_eq!(outcome, Err(ChainError::KeyIdentifier), "{bad:?}");
+    }
+}
+
 #[test]
 fn names_and_signatures_link_it() {
     for chain in [Chain::certificates(), Chain::timestamps()] {

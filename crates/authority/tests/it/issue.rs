@@ -6,12 +6,14 @@ use authority::issue::{IssueError, LIFETIME_SECONDS, LintError};
 use authority::issuer::IssuerKind;
 use authority::{CertificateAuthority, CtLog, IssuedCertificate, IssuingAuthority};
 use crypto::{KeyKind, KeyPair, Message, PublicKey, Scheme, SignError, Signer, sha256};
+use der::asn1::OctetString;
 use evidence::certificate::sct::{POISON, SCT_LIST};
 use evidence::certificate::{FulcioExtension, SubjectName};
 use evidence::{Certificate, UnixTime};
 use futures::executor::block_on;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::forge::{Tbs, forge, wrap};
 use crate::world::{
     Log, NOW, applicant, certificate_authority, claims, copy, github, github_claims,
     issuing_authority, serial,
@@ -24,6 +26,36 @@ fn issue_at(
     let key = KeyPair::generate(KeyKind::EcdsaP256).unwrap();
     let applicant = applicant(github(), &github_claims(), &key);
     block_on(authority.issue(&applicant, serial(9), now))
+}
+
+/// Whatever way of naming keys the issuer's certificate was made with (RFC 5280 §4.2.1.1, §4.2.1.2).
+#[test]
+fn a_certificate_names_its_issuers_key_as_the_issuer_does() {
+    let [root, key] = [0; 2].map(|_| KeyPair::generate(KeyKind::EcdsaP256).unwrap());
+    let serials = [serial(1), serial(2)];
+    let chain = CertificateAuthority::create(&root, &key, "Example", serials, NOW).unwrap();
+    let named = |change: &dyn Fn(&mut Tbs)| {
+        let mut chain = chain.clone();
+        chain[0] = Certificate::parse(&forge(&chain[0], &root, change)).unwrap();
+        let authority = CertificateAuthority::new(chain, Box::new(copy(&key))).unwrap();
+        let issued = issue_at(&IssuingAuthority::new(authority, Log::new()), NOW).unwrap();
+        let id = issued.certificate().extension("2.5.29.35".parse().unwrap()).unwrap();
+        let inner = id.strip_prefix(&[0x30, u8::try_from(id.len() - 2).unwrap()]).unwrap();
+        inner.strip_prefix(&[0x80, u8::try_from(inner.len() - 2).unwrap()]).unwrap().to_vec()
+    };
+    for size in [1, 20, 32, 64] {
+        let id = vec![7; size];
+        let found = named(&|tbs| {
+            tbs.extension("2.5.29.14").extn_value = OctetString::new(wrap(0x04, &id)).unwrap();
+        });
+        assert_eq!(found, id);
+    }
+    // Where it has no name, the one that this authority would have given it.
+    let usual = named(&|_| {});
+    let nameless = named(&|tbs| {
+        tbs.extensions.retain(|extension| extension.extn_id.to_string() != "2.5.29.14");
+    });
+    assert_eq!((nameless.len(), nameless), (20, usual));
 }
 
 #[test]
