@@ -138,7 +138,6 @@ pub const HOUSE: [Room; 13] = [
             "const-oid",
             "der",
             "futures",
-            "pem-rfc7468",
             "serde",
             "serde_json",
             "thiserror",

@@ -203,7 +203,7 @@ fn parse_key(bytes: &[u8]) -> Result<PublicKey, ProofError> {
     } else if bytes.starts_with(b"-----BEGIN RSA PUBLIC KEY-----")
         && bytes.len() <= 2 * crypto::key::SPKI_SIZE_MAX
     {
-        let (_, der) = pem_rfc7468::decode_vec(bytes)
+        let (_, der) = crypto::pem::decode(bytes)
             .map_err(|error| ProofError::Key(ParseKeyError::Pem(error)))?;
         PublicKey::from_pkcs1_der(&der)
     } else {
@@ -241,7 +241,7 @@ fn prove_by_request(pem: &[u8]) -> Result<(PublicKey, Scheme), ProofError> {
     if pem.len() > REQUEST_SIZE_MAX {
         return Err(malformed("it is longer than 16 KiB"));
     }
-    let (label, request) = pem_rfc7468::decode_vec(pem).map_err(|_| malformed("it is not PEM"))?;
+    let (label, request) = crypto::pem::decode(pem).map_err(|_| malformed("it is not PEM"))?;
     if !matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
         return Err(malformed("its PEM label is not `CERTIFICATE REQUEST`"));
     }

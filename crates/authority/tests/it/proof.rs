@@ -159,20 +159,24 @@ fn a_key_comes_as_pem_or_der() {
     let key = KeyPair::generate(KeyKind::Rsa { bits: 2048 }).unwrap();
     let signature = key.sign_bytes(b"alice").unwrap();
     let public = key.public_key();
-    let pkcs1 = pem_rfc7468::encode_string(
-        "RSA PUBLIC KEY",
-        pem_rfc7468::LineEnding::LF,
-        &public.raw_bytes(),
-    )
-    .unwrap();
-    let pem = public.to_pem();
-    let crlf = pem.replace('\n', "\r\n");
+    let pkcs1 = pem("RSA PUBLIC KEY", &public.raw_bytes());
+    // Lines may be of any one width: Java's encoder breaks them at 76.
+    let base64: String = pkcs1.lines().filter(|line| !line.starts_with('-')).collect();
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let wide = format!(
+        "-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n",
+        lines.join("\n")
+    );
+    let usual = public.to_pem();
+    let crlf = usual.replace('\n', "\r\n");
     for public_key in [
-        pem.as_bytes(),
-        pem.trim_end().as_bytes(),
+        usual.as_bytes(),
+        usual.trim_end().as_bytes(),
         crlf.as_bytes(),
         public.spki_der(),
         pkcs1.as_bytes(),
+        wide.as_bytes(),
     ] {
         let proof = Proof::Signature { public_key, signature: &signature };
         assert_eq!(prove(alice(), proof).unwrap().key(), public);
@@ -266,7 +270,7 @@ fn request(key: &KeyPair, scheme: Scheme, oid: &str, version: u8) -> Vec<u8> {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    pem_rfc7468::encode_string(label, pem_rfc7468::LineEnding::LF, der).unwrap()
+    crypto::pem::encode(label, der)
 }
 
 const CSR: &str = "CERTIFICATE REQUEST";
