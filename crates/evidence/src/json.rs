@@ -6,6 +6,8 @@
 //! What is read may be nested 128 deep (`serde_json`'s own bound); what no type asks for is passed
 //! over without recursion. The caller bounds the size.
 
+mod unambiguous;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -15,6 +17,8 @@ use serde::de::{
 };
 
 use crate::proto_json;
+
+pub use unambiguous::{DEPTH_MAX, check_unambiguous};
 
 /// Parses a whole document; where it does not parse, says why in few words.
 ///

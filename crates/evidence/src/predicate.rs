@@ -5,7 +5,6 @@
 //! each by its own specification; Cosign's `custom` and `vuln` predicates (COSIGN_PREDICATE_SPEC,
 //! COSIGN_VULN_ATTESTATION_SPEC). A predicate's numbers, names and order stay as they were given.
 
-mod json;
 pub mod reference;
 pub mod size;
 
@@ -16,12 +15,14 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
+use crate::json::check_unambiguous;
 use crate::number::UnixTime;
+use crate::proto_json;
 use crate::statement::{
     NewStatement, NewSubject, ParseStatementError, Statement, StatementVersion,
 };
 
-pub use json::DEPTH_MAX;
+pub use crate::json::DEPTH_MAX;
 
 /// `predicateType` of the statement that Cosign v3 signs an image with.
 pub const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -195,12 +196,13 @@ impl PredicateType {
             .to_string(),
             Form::SpdxText => serde_json::Value::from(text).to_string(),
             _ => {
-                json::check(text).map_err(PredicateError::Json)?;
+                check_unambiguous(text.as_bytes())
+                    .map_err(|error| PredicateError::Json(proto_json::explain(&error)))?;
                 if !text.trim_start().starts_with('{') {
                     return Err(PredicateError::NotAnObject);
                 }
                 self.form.check(text)?;
-                json::compact(text)
+                compact(text)
             }
         };
         Ok(RawValue::from_string(made).expect("JSON without white space is JSON"))
@@ -236,6 +238,23 @@ impl fmt::Display for PredicateType {
     }
 }
 
+/// Takes out the white space between tokens. The text has been checked.
+fn compact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for c in text.chars() {
+        if in_string {
+            (in_string, escaped) = (escaped || c != '"', !escaped && c == '\\');
+        } else if matches!(c, ' ' | '\t' | '\n' | '\r') {
+            continue;
+        } else {
+            in_string = c == '"';
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Takes a statement that somebody else made, to be signed as it is: it must be about the artifact,
 /// and of the type asked for, if one was.
 ///
@@ -247,8 +266,8 @@ pub fn check_given(
     wanted: Option<&PredicateType>,
 ) -> Result<Statement, GivenStatementError> {
     let statement = Statement::parse(payload)?;
-    // A statement that parsed is text.
-    json::check(&String::from_utf8_lossy(payload)).map_err(GivenStatementError::Json)?;
+    check_unambiguous(payload)
+        .map_err(|error| GivenStatementError::Json(proto_json::explain(&error)))?;
     if !statement.subjects.iter().any(|subject| subject.digest.holds(about)) {
         const FOUND_MAX: usize = 4;
         let digests = statement.subjects.iter().flat_map(|subject| subject.digest.iter());

@@ -14,6 +14,7 @@ mod digest;
 mod entry;
 mod envelope;
 mod image;
+mod json;
 mod key_details;
 mod note;
 mod predicate;

@@ -1,5 +1,8 @@
-//! JSON that every reader reads alike: no name twice in one object, nothing nested beyond a bound;
-//! and JSON without white space, each token as it was.
+//! JSON that every reader reads alike: no name stands twice in one object, at any depth.
+//!
+//! RFC 8259 §4 leaves open what a name means that stands twice, so that two readers may see two
+//! documents. RFC 7515 §4 and RFC 7519 §4 let a reader refuse it. Nesting is bounded by `serde_json`
+//! ([`DEPTH_MAX`]), size by the caller.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,32 +10,15 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::proto_json;
-
-/// Deepest nesting of a predicate that is signed (the limit of `serde_json`, which counts).
+/// Deepest nesting that is read (`serde_json`'s own bound).
 pub const DEPTH_MAX: usize = 128;
 
-/// Checks a whole document.
-pub(super) fn check(text: &str) -> Result<(), String> {
-    let checked = serde_json::from_str::<Checked>(text);
-    checked.map(|_| ()).map_err(|error| proto_json::explain(&error))
-}
-
-/// Takes out the white space between tokens. The text has been checked.
-pub(super) fn compact(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
-    for c in text.chars() {
-        if in_string {
-            (in_string, escaped) = (escaped || c != '"', !escaped && c == '\\');
-        } else if matches!(c, ' ' | '\t' | '\n' | '\r') {
-            continue;
-        } else {
-            in_string = c == '"';
-        }
-        out.push(c);
-    }
-    out
+/// Checks that the bytes are one JSON document in which no object has a name twice.
+///
+/// # Errors
+/// When they are not. The error may quote the document.
+pub fn check_unambiguous(json: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<Checked>(json).map(|Checked| ())
 }
 
 /// A value that was walked through, and kept nowhere.
