@@ -5,6 +5,9 @@
 //! the index under annotations of its own, and leaves referrers as loose blobs. Nothing outside the
 //! folder is read or written: names come from digests, and whatever is not a plain file in a plain
 //! folder is refused.
+//!
+//! A layout of ours lists all that belongs to the image, and says so: what else is among its blobs,
+//! such as a signature that was withdrawn since an earlier save, counts for nothing.
 
 mod beside;
 mod files;
@@ -14,12 +17,14 @@ mod transfer;
 mod within;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use load::Loaded;
 pub use save::Saved;
-pub use transfer::{Progress, TransferError};
+pub use transfer::{BLOBS_MAX, Progress, TooManyBlobs, TransferError};
 
 use crypto::HashAlgorithm;
 use evidence::Digest;
@@ -30,7 +35,7 @@ use crate::registry::discover::RawEvidence;
 use crate::registry::manifest::{DESCRIPTORS_MAX, MANIFEST_SIZE_MAX};
 use crate::registry::{Descriptor, Manifest};
 use beside::named_tag;
-use files::{check_digest, plain_folder, problem, read};
+use files::{Folder, check_digest, problem};
 
 /// Cosign's annotation on what the index lists, and its values.
 const KIND: &str = "kind";
@@ -42,6 +47,10 @@ const ATTESTATIONS: &str = "dev.cosignproject.cosign/atts";
 /// What others call what the index lists.
 const REFERENCE: &str = "org.opencontainers.image.ref.name";
 
+/// Our annotation on an index that lists all that belongs to the image, and its value. Whoever writes
+/// the index anew takes it away with all else.
+const COMPLETE: (&str, &str) = ("dev.countersign.layout.listed", "all");
+
 /// Types of the configurations of images.
 const IMAGE_CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
@@ -49,8 +58,10 @@ const IMAGE_CONFIGS: [&str; 2] =
 /// An OCI layout.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    root: PathBuf,
+    root: Arc<Folder>,
     listed: Vec<Descriptor>,
+    /// Whether what is not listed counts for nothing.
+    is_complete: bool,
 }
 
 /// The evidence in a layout.
@@ -136,6 +147,8 @@ struct Marker {
 #[derive(Deserialize)]
 struct Index {
     manifests: Vec<Descriptor>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl LayoutError {
@@ -158,30 +171,38 @@ impl Layout {
     /// # Errors
     /// When it is none, or its index is malformed.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
-        let at = |name: &str| root.join(name);
-        let marker = at("oci-layout");
-        let bytes = match read(&marker, 1024) {
-            Err(error) if error.is_absent() => {
-                return Err(problem(root, LayoutProblem::NotALayout));
-            }
+        let folder = Folder::open(root).map_err(|error| match error.is_absent() {
+            true => problem(root, LayoutProblem::NotALayout),
+            false => error,
+        })?;
+        Self::read(&Arc::new(folder))
+    }
+
+    fn read(root: &Arc<Folder>) -> Result<Self, LayoutError> {
+        let not_a_layout = || problem(root.path(), LayoutProblem::NotALayout);
+        let bytes = match root.read("oci-layout", 1024) {
+            Err(error) if error.is_absent() => return Err(not_a_layout()),
             outcome => outcome?,
         };
         let version: Option<Marker> = crate::json::parse(&bytes).ok();
         if version.is_none_or(|marker| !marker.image_layout_version.starts_with("1.")) {
-            return Err(problem(root, LayoutProblem::NotALayout));
+            return Err(not_a_layout());
         }
-        let index = at("index.json");
-        let bytes = read(&index, MANIFEST_SIZE_MAX)?;
-        let Index { manifests: listed } =
+        let path = root.path().join("index.json");
+        let bytes = root.read("index.json", MANIFEST_SIZE_MAX)?;
+        let Index { manifests: listed, annotations } =
             crate::json::parse(&bytes).map_err(|error: serde_json::Error| {
                 let (wanted, found) = ("an index of manifests", error.to_string());
-                problem(&index, LayoutProblem::Malformed { wanted, found })
+                problem(&path, LayoutProblem::Malformed { wanted, found })
             })?;
         if listed.len() > DESCRIPTORS_MAX {
             let (what, max) = ("manifests", DESCRIPTORS_MAX);
-            return Err(problem(&index, LayoutProblem::TooMany { what, max }));
+            return Err(problem(&path, LayoutProblem::TooMany { what, max }));
         }
-        Ok(Self { root: root.to_owned(), listed })
+        let (name, value) = COMPLETE;
+        let is_complete = annotations.and_then(|all| all.get(name).map(|it| it == value));
+        let is_complete = is_complete.unwrap_or(false);
+        Ok(Self { root: Arc::clone(root), listed, is_complete })
     }
 
     /// The image: the one that `cosign save` marked, else the only one listed, else the one that is
@@ -216,7 +237,7 @@ impl Layout {
             [only] => self.manifest(&only.digest, Some(&only.media_type), MANIFEST_SIZE_MAX),
             found => {
                 let kind = LayoutProblem::NotOneImage { found: found.len() };
-                Err(problem(&self.root.join("index.json"), kind))
+                Err(problem(&self.root.path().join("index.json"), kind))
             }
         }
     }
@@ -228,35 +249,30 @@ impl Layout {
         size_max: u64,
     ) -> Result<Manifest, LayoutError> {
         let path = self.path(digest);
-        self.check_folders(digest.algorithm())?;
-        let manifest = Manifest::read(read(&path, size_max)?, media_type, digest).map_err(
-            |(wanted, found)| problem(&path, LayoutProblem::Malformed { wanted, found }),
-        )?;
+        let bytes = self.blobs(digest.algorithm())?.read(&digest.hex(), size_max)?;
+        let manifest = Manifest::read(bytes, media_type, digest).map_err(|(wanted, found)| {
+            problem(&path, LayoutProblem::Malformed { wanted, found })
+        })?;
         check_digest(&path, digest, &manifest.digest)?;
         Ok(manifest)
     }
 
     fn blob(&self, digest: &Digest, size_max: u64) -> Result<Vec<u8>, LayoutError> {
-        let path = self.path(digest);
-        self.check_folders(digest.algorithm())?;
-        let bytes = read(&path, size_max)?;
+        let bytes = self.blobs(digest.algorithm())?.read(&digest.hex(), size_max)?;
         let found = Digest::from(crypto::Hash::of(digest.algorithm(), &bytes));
-        check_digest(&path, digest, &found)?;
+        check_digest(&self.path(digest), digest, &found)?;
         Ok(bytes)
     }
 
-    fn folder(&self, algorithm: HashAlgorithm) -> PathBuf {
-        self.root.join("blobs").join(algorithm.name())
+    /// The folder of blobs whose names are digests of that algorithm.
+    fn blobs(&self, algorithm: HashAlgorithm) -> Result<Folder, LayoutError> {
+        self.root.folder("blobs")?.folder(algorithm.name())
     }
 
-    /// Where a blob is: its name is made of hexadecimal digits alone.
+    /// Where a blob is, for messages.
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder(digest.algorithm()).join(digest.hex())
-    }
-
-    fn check_folders(&self, algorithm: HashAlgorithm) -> Result<(), LayoutError> {
-        plain_folder(&self.root.join("blobs"))?;
-        plain_folder(&self.folder(algorithm))
+        let folder = self.root.path().join("blobs").join(digest.algorithm().name());
+        folder.join(digest.hex())
     }
 }
 

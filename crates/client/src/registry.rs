@@ -12,18 +12,22 @@ pub mod copy;
 pub mod cosign_tags;
 mod delete;
 pub mod discover;
+mod fallback;
 pub mod index_content;
 pub mod inventory;
 pub mod manifest;
+pub(crate) mod members;
 mod mirror;
 mod options;
 pub mod probe;
+mod push_right;
 pub mod referrers;
 mod shared_tag;
 pub(crate) mod stream;
 mod tags;
 mod target;
 mod token;
+pub(crate) mod walk;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,9 +49,10 @@ pub use inventory::Inventory;
 pub use manifest::{
     Descriptor, ImageIndex, ImageManifest, LookedUp, Manifest, ManifestContent, Platform, Presence,
 };
-pub use mirror::{MirrorRule, ParseMirrorError};
+pub use mirror::{MirrorRule, MirrorTags, ParseMirrorError};
 pub use options::RegistryOptions;
 pub use probe::RegistryProbe;
+pub use push_right::{NoPushError, Who};
 pub use referrers::{Referrers, ReferrersSource};
 pub use tags::Tags;
 pub use target::{ParseTargetError, TargetRepository};

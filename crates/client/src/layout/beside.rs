@@ -1,12 +1,14 @@
 //! What lies beside an image in a layout: listed under Cosign's annotations or under the names of its
 //! tags, listed as what refers to the image, or a loose blob that does.
 
+use std::collections::HashSet;
+
 use crypto::HashAlgorithm;
 use evidence::Digest;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::files::{check_digest, entries, plain_file, problem, read};
+use super::files::{Folder, check_digest, problem};
 use super::{
     ATTESTATIONS, IMAGE, IMAGE_INDEX, KIND, Layout, LayoutError, LayoutEvidence, LayoutProblem,
     REFERENCE, SIGNATURES, annotation,
@@ -16,6 +18,7 @@ use crate::registry::discover::{
     BUNDLE_SIZE_MAX, BUNDLES_SIZE_MAX, PIECES_MAX, REFERRER_SIZE_MAX, RawEvidence,
 };
 use crate::registry::manifest::{MANIFEST_SIZE_MAX, OCI_INDEX, OCI_MANIFEST};
+use crate::registry::walk::Unopened;
 use crate::registry::{CosignTag, Descriptor, Manifest};
 
 /// Blobs looked at in one layout.
@@ -24,18 +27,21 @@ const BLOBS_MAX: usize = 20_000;
 /// Bytes read while looking for referrers.
 const SCAN_SIZE_MAX: u64 = 64 * 1024 * 1024;
 
-/// Something beside an image, whole.
+/// Something beside an image.
 pub(super) struct Beside {
     /// Which image.
     pub(super) subject: Digest,
     /// Under which of Cosign's tags; else it refers to the image.
     pub(super) tag: Option<CosignTag>,
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Unopened,
 }
 
 /// Manifests that refer to something, each once, with what they refer to.
 #[derive(Default)]
-struct Referrers(Vec<(Digest, Manifest)>);
+struct Referrers {
+    found: Vec<(Digest, Unopened)>,
+    seen: HashSet<Digest>,
+}
 
 /// What says that a blob is a referrer, and which kind of manifest it is.
 #[derive(Deserialize)]
@@ -50,9 +56,10 @@ struct Refers {
 }
 
 impl Referrers {
-    fn add(&mut self, subject: Digest, manifest: Manifest) {
-        if self.0.iter().all(|(_, known)| known.digest != manifest.digest) {
-            self.0.push((subject, manifest));
+    fn add(&mut self, subject: Digest, manifest: &Manifest) {
+        if self.seen.insert(manifest.digest) {
+            let (digest, media_type) = (manifest.digest, manifest.media_type.clone());
+            self.found.push((subject, Unopened { digest, media_type }));
         }
     }
 }
@@ -62,22 +69,30 @@ impl Layout {
     #[must_use]
     pub fn find_evidence(&self, subject: &Digest) -> LayoutEvidence {
         let mut found = LayoutEvidence::default();
-        let mut manifests = Vec::new();
-        for descriptor in self.listed.iter().filter(|one| is_evidence(one, subject)) {
-            match self.listed_manifest(descriptor) {
-                Ok(manifest) => manifests.push(manifest),
+        let (subjects, mut referrers) = ([*subject], Referrers::default());
+        if self.is_complete {
+            self.look_at_listed(&subjects, &mut referrers, &mut found.obstacles);
+        } else {
+            self.scan(&subjects, &mut referrers, &mut found.obstacles);
+        }
+        let listed = self.listed.iter().filter(|one| is_evidence(one, subject));
+        let referrers = referrers.found.into_iter().map(|(_, manifest)| manifest);
+        let mut seen = HashSet::new();
+        let mut layers = Vec::new();
+        for Unopened { digest, media_type } in listed.map(Unopened::from).chain(referrers) {
+            if !seen.insert(digest) {
+                continue;
+            }
+            match self.manifest(&digest, Some(&media_type), MANIFEST_SIZE_MAX) {
+                Ok(manifest) => {
+                    let all = attachments(&manifest, Place::Layout).into_iter();
+                    layers.extend(all.filter(|attachment| attachment.kind.is_evidence()));
+                }
                 Err(error) => found.obstacles.push(error),
             }
         }
-        let mut referrers = Referrers::default();
-        self.scan(&[*subject], &mut referrers, &mut found.obstacles);
-        let is_new = |one: &Manifest| manifests.iter().all(|known| known.digest != one.digest);
-        let referrers: Vec<_> =
-            referrers.0.into_iter().map(|(_, referrer)| referrer).filter(is_new).collect();
-        manifests.extend(referrers);
         let mut room = BUNDLES_SIZE_MAX;
-        let layers = manifests.iter().flat_map(|manifest| attachments(manifest, Place::Layout));
-        for attachment in layers.filter(|attachment| attachment.kind.is_evidence()) {
+        for attachment in layers {
             let Descriptor { digest, size, .. } = &attachment.layer;
             let path = self.path(digest);
             if found.pieces.len() == PIECES_MAX {
@@ -112,41 +127,48 @@ impl Layout {
     /// # Errors
     /// At the first thing that cannot be read: what is moved without it would not be whole.
     pub(super) fn beside(&self, subjects: &[Digest]) -> Result<Vec<Beside>, LayoutError> {
-        let mut tagged: Vec<Beside> = Vec::new();
-        let mut referrers = Referrers::default();
+        let mut beside: Vec<Beside> = Vec::new();
         for descriptor in &self.listed {
-            let kind = annotation(descriptor, KIND);
-            if kind.is_some_and(|kind| [IMAGE, IMAGE_INDEX].contains(&kind)) {
-                continue;
-            }
-            let marked = match kind {
-                Some(SIGNATURES) => Some(CosignTag::Signature),
-                Some(ATTESTATIONS) => Some(CosignTag::Attestation),
-                _ => None,
-            };
-            let marked = marked.zip(subjects.first().copied());
-            match marked.or_else(|| tag_about(descriptor, subjects)) {
-                Some((tag, subject)) => {
-                    let manifest = self.listed_manifest(descriptor)?;
-                    tagged.push(Beside { subject, tag: Some(tag), manifest });
-                }
-                None if named_tag(descriptor).is_some() => {}
-                None => {
-                    let manifest = self.listed_manifest(descriptor)?;
-                    if let Some(about) = subject_of(&manifest).filter(|it| subjects.contains(it)) {
-                        referrers.add(about, manifest);
-                    }
-                }
+            if let Some((tag, subject)) = listed_tag(descriptor, subjects) {
+                beside.push(Beside { subject, tag: Some(tag), manifest: descriptor.into() });
             }
         }
-        let mut obstacles = Vec::new();
-        self.scan(subjects, &mut referrers, &mut obstacles);
+        let (mut referrers, mut obstacles) = (Referrers::default(), Vec::new());
+        self.look_at_listed(subjects, &mut referrers, &mut obstacles);
+        if !self.is_complete {
+            self.scan(subjects, &mut referrers, &mut obstacles);
+        }
         if let Some(obstacle) = obstacles.into_iter().next() {
             return Err(obstacle);
         }
-        let referrers = referrers.0.into_iter();
-        tagged.extend(referrers.map(|(subject, manifest)| Beside { subject, tag: None, manifest }));
-        Ok(tagged)
+        let referrers = referrers.found.into_iter();
+        beside.extend(referrers.map(|(subject, manifest)| Beside { subject, tag: None, manifest }));
+        Ok(beside)
+    }
+
+    /// Looks at what is listed as nothing else for manifests that refer to one of the subjects.
+    fn look_at_listed(
+        &self,
+        subjects: &[Digest],
+        referrers: &mut Referrers,
+        obstacles: &mut Vec<LayoutError>,
+    ) {
+        let known = [IMAGE, IMAGE_INDEX, SIGNATURES, ATTESTATIONS];
+        let others = self.listed.iter().filter(|descriptor| {
+            annotation(descriptor, KIND).is_none_or(|kind| !known.contains(&kind))
+                && named_tag(descriptor).is_none()
+        });
+        for descriptor in others {
+            match self.listed_manifest(descriptor) {
+                Ok(manifest) => {
+                    let about = subject_of(&manifest).filter(|about| subjects.contains(about));
+                    if let Some(about) = about {
+                        referrers.add(about, &manifest);
+                    }
+                }
+                Err(error) => obstacles.push(error),
+            }
+        }
     }
 
     fn listed_manifest(&self, descriptor: &Descriptor) -> Result<Manifest, LayoutError> {
@@ -163,33 +185,32 @@ impl Layout {
     ) {
         let (mut count, mut room) = (0, SCAN_SIZE_MAX);
         for algorithm in HashAlgorithm::ALL {
-            let folder = self.folder(algorithm);
-            let entries = match entries(&folder) {
-                Ok(Some(entries)) => entries,
-                Ok(None) => continue,
+            let opened = self.blobs(algorithm).and_then(|folder| {
+                let names = folder.names()?;
+                Ok((folder, names))
+            });
+            let (folder, names) = match opened {
+                Ok(opened) => opened,
+                Err(error) if error.is_absent() => continue,
                 Err(error) => {
                     obstacles.push(error);
                     continue;
                 }
             };
-            for entry in entries {
+            for name in names {
                 count += 1;
                 if count > BLOBS_MAX || room == 0 {
                     let (what, max) = ("blobs to look at", BLOBS_MAX);
-                    obstacles.push(problem(&folder, LayoutProblem::TooMany { what, max }));
+                    obstacles.push(problem(folder.path(), LayoutProblem::TooMany { what, max }));
                     return;
                 }
-                let name = match entry {
-                    Ok(entry) => entry.file_name(),
-                    Err(error) => {
-                        obstacles.push(problem(&folder, error.into()));
-                        continue;
-                    }
-                };
-                let name = name.to_string_lossy();
-                let Ok(digest) = Digest::from_hex(algorithm, &name) else { continue };
-                match self.refers_to(&digest, subjects, &mut room) {
-                    Ok(Some((subject, manifest))) => referrers.add(subject, manifest),
+                let digest = name.map(|name| Digest::from_hex(algorithm, &name).ok());
+                let found = digest.and_then(|digest| match digest {
+                    Some(digest) => self.refers_to(&folder, &digest, subjects, &mut room),
+                    None => Ok(None),
+                });
+                match found {
+                    Ok(Some((subject, manifest))) => referrers.add(subject, &manifest),
                     Ok(None) => {}
                     Err(error) => obstacles.push(error),
                 }
@@ -200,17 +221,18 @@ impl Layout {
     /// The blob, if it is a manifest about one of the subjects. What is too long for one is not read.
     fn refers_to(
         &self,
+        folder: &Folder,
         digest: &Digest,
         subjects: &[Digest],
         room: &mut u64,
     ) -> Result<Option<(Digest, Manifest)>, LayoutError> {
         let path = self.path(digest);
-        let size = plain_file(&path)?;
+        let (_, size) = folder.file(&digest.hex())?;
         if size > REFERRER_SIZE_MAX {
             return Ok(None);
         }
         *room = room.saturating_sub(size);
-        let bytes = read(&path, REFERRER_SIZE_MAX)?;
+        let bytes = folder.read(&digest.hex(), REFERRER_SIZE_MAX)?;
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Ok(None);
         }
@@ -255,6 +277,18 @@ pub(super) fn tag_about(
     let named = named_tag(descriptor)?;
     let all = subjects.iter().flat_map(|subject| CosignTag::ALL.map(|tag| (tag, *subject)));
     all.into_iter().find(|(tag, subject)| tag.of(subject).as_deref() == Some(named))
+}
+
+/// Under which of Cosign's tags something is listed, and about which of the subjects, by its mark or
+/// its name.
+fn listed_tag(descriptor: &Descriptor, subjects: &[Digest]) -> Option<(CosignTag, Digest)> {
+    let marked = match annotation(descriptor, KIND) {
+        Some(IMAGE | IMAGE_INDEX) => return None,
+        Some(SIGNATURES) => Some(CosignTag::Signature),
+        Some(ATTESTATIONS) => Some(CosignTag::Attestation),
+        _ => None,
+    };
+    marked.zip(subjects.first().copied()).or_else(|| tag_about(descriptor, subjects))
 }
 
 /// Whether something that is listed may be evidence about the subject. What Cosign marked as such

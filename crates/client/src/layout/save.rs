@@ -6,18 +6,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::pin::pin;
 
 use evidence::{Digest, ImageRef};
 use futures::{StreamExt, TryStreamExt};
 
 use super::beside::tag_about;
-use super::transfer::{Progress, TransferError, total};
+use super::transfer::{Plan, Progress, Side, TransferError, total};
 use super::writer::Writer;
 use super::{ATTESTATIONS, IMAGE, IMAGE_INDEX, KIND, Layout, REFERENCE, SIGNATURES};
 use crate::deadline::Deadline;
 use crate::registry::attachment::Place;
-use crate::registry::copy::{blobs, entry};
-use crate::registry::stream::Pieces;
+use crate::registry::inventory::Beside;
+use crate::registry::members::{Blob, entry};
+use crate::registry::stream::{Next, Pieces};
 use crate::registry::{CosignTag, Descriptor, Manifest, ManifestContent, Registry};
 
 /// Blobs on their way at the same time, each with at most two pieces in memory.
@@ -44,7 +46,7 @@ impl Layout {
     ///
     /// # Errors
     /// At the first thing that cannot be looked at or written. The folder lists then what it did
-    /// before; what was fetched until then is not fetched again.
+    /// before; what was fetched until then is not fetched again, and is no part of it.
     pub async fn save(
         root: &Path,
         registry: &Registry,
@@ -57,42 +59,48 @@ impl Layout {
         let top = registry.resolve(image, deadline).await?;
         let digest = top.digest;
         writer.list(listed_image(image, &top));
-        let mut held = registry.with_children(image, top, deadline).await?;
-        let mut wanted: Vec<_> =
-            held.iter().flat_map(blobs).map(|blob| (image.clone(), blob)).collect();
-        let subjects: Vec<_> = held.iter().map(|manifest| manifest.digest).collect();
+        let mut plan = Plan::of(image, place);
+        let mut members = registry.members(image, top, deadline).await?;
+        let subjects = members.digests();
+        // Manifests go into the folder as they come, where they count for nothing until the index
+        // lists them.
+        for one in std::mem::take(&mut members.images) {
+            let manifest = registry.member(image, &one, &mut members, deadline).await?;
+            plan.add(&manifest, Side::Image)?;
+            writer.put(&manifest.digest, &manifest.bytes)?;
+        }
+        for index in &members.indexes {
+            writer.put(&index.digest, &index.bytes)?;
+        }
+        let mut manifests = subjects.len();
         for subject in &subjects {
-            let (beside, obstacles) = registry.beside(place, subject, deadline).await;
-            if let Some(obstacle) = obstacles.into_iter().next() {
-                return Err(obstacle.into());
-            }
-            for beside in beside {
-                writer.list(listed_beside(&beside.manifest, beside.place, subject, &digest));
-                wanted
-                    .extend(blobs(&beside.manifest).into_iter().map(|blob| (place.clone(), blob)));
-                held.push(beside.manifest);
+            let mut beside = pin!(registry.beside(place, subject, deadline));
+            while let Some(beside) = beside.next().await {
+                let Beside { manifest, place: found } = beside?;
+                let taken = members.allowance.take(&manifest);
+                taken.map_err(|stopped| registry.stopped(place, stopped))?;
+                plan.add(&manifest, Side::Evidence)?;
+                writer.put(&manifest.digest, &manifest.bytes)?;
+                writer.list(listed_beside(&manifest, found, subject, &digest));
+                manifests += 1;
             }
         }
         writer.check()?;
         let replaced =
             before.map_or_else(Vec::new, |before| before.unlisted_by(&writer, &subjects));
-        wanted.sort_by_key(|(_, blob)| blob.digest);
-        wanted.dedup_by_key(|(_, blob)| blob.digest);
-        progress.expect(total(wanted.iter().map(|(_, blob)| blob)));
-        let (writer_ref, fetch) = (&writer, &wanted);
-        let fetched: Vec<bool> = futures::stream::iter(fetch)
-            .map(|(from, blob)| keep(writer_ref, registry, from, blob, deadline, progress))
+        let blobs = plan.once();
+        progress.expect(total(&blobs));
+        let writer_ref = &writer;
+        let fetched: Vec<bool> = futures::stream::iter(&blobs)
+            .map(|(from, blob)| keep(writer_ref, registry, from, *blob, deadline, progress))
             .buffer_unordered(CONCURRENT)
             .try_collect()
             .await?;
-        for manifest in &held {
-            writer.put(&manifest.digest, &manifest.bytes)?;
-        }
         writer.finish()?;
         let blobs_fetched = fetched.iter().filter(|fetched| **fetched).count();
         Ok(Saved {
             digest,
-            manifests: held.len(),
+            manifests,
             blobs_there: fetched.len() - blobs_fetched,
             blobs_fetched,
             replaced,
@@ -113,7 +121,7 @@ async fn keep(
     writer: &Writer,
     registry: &Registry,
     from: &ImageRef,
-    blob: &Descriptor,
+    blob: Blob,
     deadline: Deadline,
     progress: &dyn Progress,
 ) -> Result<bool, TransferError> {
@@ -123,9 +131,18 @@ async fn keep(
     }
     let mut file = writer.blob(&blob.digest)?;
     let mut pieces = Pieces::of(registry, from, blob, deadline);
-    while let Some(piece) = pieces.next().await? {
-        file.write(&piece)?;
-        progress.moved(piece.len() as u64);
+    loop {
+        match pieces.next().await? {
+            Next::Piece(piece) => {
+                file.write(&piece)?;
+                progress.moved(piece.len() as u64);
+            }
+            Next::Again => {
+                file = writer.blob(&blob.digest)?;
+                progress.expect(blob.size);
+            }
+            Next::Whole => break,
+        }
     }
     file.finish()?;
     Ok(true)

@@ -1,16 +1,17 @@
 //! Writing a layout: content under its digest, checked before it has its name; the index last, as a
 //! whole, so that a layout that was not finished lists what it did before.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crypto::{HashAlgorithm, Hasher};
 use evidence::Digest;
 use serde_json::json;
 
-use super::files::{check_digest, plain_file, plain_folder, problem, read};
-use super::{Layout, LayoutError, LayoutProblem};
+use super::files::{Folder, check_digest, is_removed, problem};
+use super::{COMPLETE, Layout, LayoutError, LayoutProblem};
 use crate::registry::Descriptor;
 use crate::registry::manifest::{DESCRIPTORS_MAX, OCI_INDEX};
 
@@ -20,9 +21,9 @@ const CHUNK_SIZE: usize = 128 * 1024;
 /// How names begin of what is not complete. No blob's name has a point.
 const UNFINISHED: &str = ".countersign-";
 
-/// Names tried for what is not complete: others that save into the folder have theirs, and whoever
-/// was interrupted left one for each blob on its way.
-const NAMES_MAX: usize = 1024;
+/// Times that a file is made anew because another save took it for one that was left behind, which
+/// it can only between two steps of ours.
+const TRIES_MAX: usize = 16;
 
 /// What says that a folder is a layout.
 const MARKER: &str = "oci-layout";
@@ -30,21 +31,23 @@ const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// A layout that is being written.
 pub(super) struct Writer {
-    root: PathBuf,
+    root: Arc<Folder>,
     listed: Vec<Descriptor>,
 }
 
-/// A file of ours that has not its name yet. Dropped before it has, it is gone.
+/// A file of ours that has not its name yet, locked for as long as it is written. Dropped before it
+/// has its name, it is gone.
 struct Unfinished {
     file: File,
-    path: PathBuf,
+    root: Arc<Folder>,
+    name: String,
     is_named: bool,
 }
 
 /// A blob that is being written. Dropped before it is finished, it is gone.
 pub(super) struct NewBlob {
     unfinished: Unfinished,
-    path: PathBuf,
+    folder: Folder,
     digest: Digest,
     hasher: Hasher,
 }
@@ -52,17 +55,21 @@ pub(super) struct NewBlob {
 impl Writer {
     /// Makes a layout of a folder that is not there or empty, or takes one that is a layout: what
     /// it holds is not fetched again, and what it lists is replaced when this is finished. Gives
-    /// that too. A folder in which somebody was interrupted before there was an index is empty.
+    /// that too. A folder in which somebody was interrupted before there was an index is empty, and
+    /// what an interrupted save left in any is removed.
     pub(super) fn create(root: &Path) -> Result<(Self, Option<Layout>), LayoutError> {
         fs::create_dir_all(root).map_err(|error| problem(root, error.into()))?;
-        let writer = Self { root: root.to_owned(), listed: Vec::new() };
+        let folder = Arc::new(Folder::open(root)?);
+        let writer = Self { root: folder, listed: Vec::new() };
         if !writer.is_begun()? {
-            let layout = Layout::open(root).map_err(|error| match error.problem() {
+            let layout = Layout::read(&writer.root).map_err(|error| match error.problem() {
                 LayoutProblem::NotALayout => problem(root, LayoutProblem::OtherContent),
                 _ => error,
             })?;
+            writer.remove_leftovers()?;
             return Ok((writer, Some(layout)));
         }
+        writer.remove_leftovers()?;
         // From now on it is a layout, so that whoever was interrupted can go on.
         writer.write_file(MARKER, MARKER_CONTENT)?;
         writer.write_index()?;
@@ -71,12 +78,10 @@ impl Writer {
 
     /// Whether there is nothing in the folder but what this begins with.
     fn is_begun(&self) -> Result<bool, LayoutError> {
-        let failed = |error: io::Error| problem(&self.root, error.into());
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let name = name.to_string_lossy();
+        for name in self.root.names()? {
+            let name = name?;
             let is_ours = name.starts_with(UNFINISHED)
-                || (name == MARKER && read(&self.root.join(MARKER), 1024)? == MARKER_CONTENT);
+                || (name == MARKER && self.root.read(MARKER, 1024)? == MARKER_CONTENT);
             if !is_ours {
                 return Ok(false);
             }
@@ -84,15 +89,30 @@ impl Writer {
         Ok(true)
     }
 
+    /// Removes what nobody is writing any more. Whoever is holds a lock, which ends with the process.
+    fn remove_leftovers(&self) -> Result<(), LayoutError> {
+        for name in self.root.names()? {
+            let name = name?;
+            if !name.starts_with(UNFINISHED) {
+                continue;
+            }
+            // One that got its name meanwhile is not left behind, and what is no file is not ours.
+            let Ok((file, _)) = self.root.file(&name) else { continue };
+            if file.try_lock().is_ok() {
+                let _ = self.root.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a blob is there. One that is not what its name says is not.
     pub(super) fn holds(&self, digest: &Digest) -> Result<bool, LayoutError> {
-        let path = self.path(digest)?;
-        match plain_file(&path) {
+        let folder = self.folder(digest.algorithm())?;
+        let mut file = match folder.file(&digest.hex()) {
             Err(error) if error.is_absent() => return Ok(false),
-            outcome => outcome?,
+            found => found?.0,
         };
-        let failed = |error: io::Error| problem(&path, error.into());
-        let mut file = File::open(&path).map_err(failed)?;
+        let failed = |error: io::Error| problem(&path_in(&folder, digest), error.into());
         let mut hasher = Hasher::new(digest.algorithm());
         let mut chunk = vec![0; CHUNK_SIZE];
         loop {
@@ -105,10 +125,9 @@ impl Writer {
 
     /// Begins a blob.
     pub(super) fn blob(&self, digest: &Digest) -> Result<NewBlob, LayoutError> {
-        let path = self.path(digest)?;
-        let unfinished = self.unfinished(&digest.hex())?;
-        let hasher = Hasher::new(digest.algorithm());
-        Ok(NewBlob { unfinished, path, digest: *digest, hasher })
+        let folder = self.folder(digest.algorithm())?;
+        let (unfinished, hasher) = (self.unfinished()?, Hasher::new(digest.algorithm()));
+        Ok(NewBlob { unfinished, folder, digest: *digest, hasher })
     }
 
     /// Writes a blob that is in memory.
@@ -134,7 +153,7 @@ impl Writer {
         if self.listed.len() > DESCRIPTORS_MAX {
             let (what, max) = ("manifests to list in one folder", DESCRIPTORS_MAX);
             let kind = LayoutProblem::TooMany { what, max };
-            return Err(problem(&self.root.join("index.json"), kind));
+            return Err(problem(&self.root.path().join("index.json"), kind));
         }
         Ok(())
     }
@@ -146,72 +165,75 @@ impl Writer {
 
     fn write_index(&self) -> Result<(), LayoutError> {
         self.check()?;
+        let (name, value) = COMPLETE;
         let index = json!({
             "schemaVersion": 2,
             "mediaType": OCI_INDEX,
             "manifests": self.listed,
+            "annotations": {name: value},
         });
         self.write_file("index.json", index.to_string().as_bytes())
     }
 
     /// Replaces a file as a whole.
     fn write_file(&self, name: &str, content: &[u8]) -> Result<(), LayoutError> {
-        let path = self.root.join(name);
-        let mut unfinished = self.unfinished(name)?;
-        let written = unfinished.file.write_all(content).and_then(|()| unfinished.name(&path));
-        written.map_err(|error| problem(&path, error.into()))
+        let mut unfinished = self.unfinished()?;
+        unfinished.write(content)?;
+        unfinished.name(&self.root, name)
     }
 
     /// A new file that has not its name yet, and that nobody else writes.
-    fn unfinished(&self, name: &str) -> Result<Unfinished, LayoutError> {
-        let paths = (0..NAMES_MAX).map(|number| format!("{UNFINISHED}{name}-{number}"));
-        for path in paths.map(|name| self.root.join(name)) {
-            match File::options().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Unfinished { file, path, is_named: false }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(problem(&path, error.into())),
+    fn unfinished(&self) -> Result<Unfinished, LayoutError> {
+        for _ in 0..TRIES_MAX {
+            let name = format!("{UNFINISHED}{}", hex::encode(crypto::random::bytes::<16>()));
+            let file = self.root.new_file(&name)?;
+            let unfinished =
+                Unfinished { file, root: Arc::clone(&self.root), name, is_named: false };
+            if unfinished.is_ours().map_err(|error| unfinished.failed(error))? {
+                return Ok(unfinished);
             }
         }
-        let (what, max) = ("unfinished files of one name", NAMES_MAX);
-        Err(problem(&self.root, LayoutProblem::TooMany { what, max }))
+        let (what, max) = ("unfinished files that somebody else removed", TRIES_MAX);
+        Err(problem(self.root.path(), LayoutProblem::TooMany { what, max }))
     }
 
-    /// Where a blob is to be. Its folders are made.
-    fn path(&self, digest: &Digest) -> Result<PathBuf, LayoutError> {
-        let folder = self.folder(digest.algorithm())?;
-        Ok(folder.join(digest.hex()))
-    }
-
-    fn folder(&self, algorithm: HashAlgorithm) -> Result<PathBuf, LayoutError> {
-        let blobs = self.root.join("blobs");
-        let folder = blobs.join(algorithm.name());
-        for folder in [&blobs, &folder] {
-            match fs::create_dir(folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(problem(folder, error.into()));
-                }
-                _ => plain_folder(folder)?,
-            }
-        }
-        Ok(folder)
+    fn folder(&self, algorithm: HashAlgorithm) -> Result<Folder, LayoutError> {
+        self.root.made("blobs")?.made(algorithm.name())
     }
 }
 
 impl Unfinished {
+    /// Locks it, unless another save was faster and removes it.
+    fn is_ours(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(false),
+            // Where nobody can lock, nobody takes it for left behind either.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(!is_removed(&self.file)?),
+        }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), LayoutError> {
+        let written = self.file.write_all(piece);
+        written.map_err(|error| self.failed(error))
+    }
+
     /// Gives it its name, when all of it is on the disk.
-    fn name(mut self, path: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, path)?;
+    fn name(mut self, folder: &Folder, name: &str) -> Result<(), LayoutError> {
+        self.file.sync_all().map_err(|error| self.failed(error))?;
+        self.root.rename(&self.name, folder, name)?;
         self.is_named = true;
         Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> LayoutError {
+        problem(&self.root.path().join(&self.name), error.into())
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Once it has its name, somebody else may have begun a file where it was.
         if !self.is_named {
-            let _ = fs::remove_file(&self.path);
+            let _ = self.root.remove(&self.name);
         }
     }
 }
@@ -220,16 +242,19 @@ impl NewBlob {
     /// Writes the next piece.
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), LayoutError> {
         self.hasher.update(piece);
-        let written = self.unfinished.file.write_all(piece);
-        written.map_err(|error| problem(&self.unfinished.path, error.into()))
+        self.unfinished.write(piece)
     }
 
     /// Gives it its name, if it is what that says.
     pub(super) fn finish(self) -> Result<(), LayoutError> {
-        let Self { unfinished, path, digest, hasher } = self;
-        check_digest(&path, &digest, &Digest::from(hasher.finish()))?;
-        unfinished.name(&path).map_err(|error| problem(&path, error.into()))
+        let Self { unfinished, folder, digest, hasher } = self;
+        check_digest(&path_in(&folder, &digest), &digest, &Digest::from(hasher.finish()))?;
+        unfinished.name(&folder, &digest.hex())
     }
+}
+
+fn path_in(folder: &Folder, digest: &Digest) -> PathBuf {
+    folder.path().join(digest.hex())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Attaching evidence to an image: a manifest that refers to it, and, where the registry does not
 //! keep track of such manifests, an entry in the tag that stands in for that.
 //!
-//! OCI distribution specification v1.1, "Pushing Manifests with Subject". The tag is shared with
-//! other writers: see `shared_tag`.
+//! OCI distribution specification v1.1, "Pushing Manifests with Subject". The tag is changed in
+//! `fallback`.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,13 @@ use bytes::Bytes;
 use evidence::{Digest, ImageRef, UnixTime};
 use reqwest::header::HeaderName;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Registry;
-use super::manifest::{DESCRIPTORS_MAX, Descriptor, MANIFEST_SIZE_MAX, OCI_INDEX, OCI_MANIFEST};
-use super::referrers::{FallbackIndex, ReferrersSource, fallback_tag};
-use super::shared_tag::{Merging, Wanted};
+use super::fallback::Change;
+use super::manifest::{Descriptor, OCI_MANIFEST};
+use super::referrers::ReferrersSource;
 use crate::deadline::Deadline;
-use crate::error::{FetchError, FetchErrorKind};
-use crate::http::Answer;
+use crate::error::FetchError;
 
 /// Media type and content of a configuration that says nothing (OCI image specification v1.1,
 /// "Guidance for an Empty Descriptor").
@@ -158,84 +156,15 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Attached, FetchError> {
         let manifest = entry.digest;
-        let put = self.put(image, &manifest.to_string(), &entry.media_type, bytes)?.repeatable();
-        let answer = self.send(image, put, deadline).await?.wanted(&[200, 201, 202])?;
-        answer.took(&manifest)?;
+        let media_type = &entry.media_type;
+        let answer = self.put_by_digest(image, &manifest, media_type, bytes, deadline).await?;
         // By this header a registry says that it keeps track of referrers itself.
         let tracked = answer.headers.get(OCI_SUBJECT);
         if tracked.is_some_and(|value| value.as_bytes() == subject.to_string().as_bytes()) {
             return Ok(Attached { manifest, source: ReferrersSource::Api });
         }
-        let tag = fallback_tag(subject);
-        let entry = NewEntry { registry: self, image, subject, tag, entry, deadline };
-        self.merge(image, &entry, deadline).await?;
+        let listed = Change::List(Box::new(entry));
+        self.change_fallback(image, subject, listed, deadline).await?;
         Ok(Attached { manifest, source: ReferrersSource::FallbackTag })
-    }
-}
-
-/// An entry on its way to the tag that stands in for the referrers API. All others stay as their
-/// writers left them.
-struct NewEntry<'a> {
-    registry: &'a Registry,
-    image: &'a ImageRef,
-    subject: &'a Digest,
-    tag: String,
-    entry: Descriptor,
-    deadline: Deadline,
-}
-
-impl Merging for NewEntry<'_> {
-    type Current = FallbackIndex;
-
-    fn tag(&self) -> &str {
-        &self.tag
-    }
-
-    async fn read(&self) -> Result<FallbackIndex, FetchError> {
-        self.registry.fallback_index(self.image, self.subject, self.deadline).await
-    }
-
-    fn answer<'c>(&self, current: &'c FallbackIndex) -> &'c Answer {
-        &current.answer
-    }
-
-    fn holds(&self, current: &FallbackIndex) -> bool {
-        current.holds(&self.entry.digest)
-    }
-
-    async fn with(&self, current: &FallbackIndex, written: bool) -> Result<Wanted, FetchError> {
-        if current.is_the_image && written {
-            let (wanted, found) = ("the index just written to the tag", "the image itself");
-            return Err(current.answer.malformed(wanted, found));
-        }
-        Ok(Wanted { media_type: OCI_INDEX.to_owned(), bytes: current.with(&self.entry)? })
-    }
-}
-
-impl FallbackIndex {
-    /// Whether it has an entry for that manifest.
-    fn holds(&self, manifest: &Digest) -> bool {
-        let manifest = manifest.to_string();
-        self.manifests.iter().any(|entry| entry["digest"].as_str() == Some(&manifest))
-    }
-
-    /// The document with one more entry.
-    fn with(&self, entry: &Descriptor) -> Result<Vec<u8>, FetchError> {
-        let mut manifests = self.manifests.clone();
-        if manifests.len() >= DESCRIPTORS_MAX {
-            let kind = FetchErrorKind::TooMany { what: "referrers", max: DESCRIPTORS_MAX };
-            return Err(self.answer.error(kind));
-        }
-        manifests
-            .push(serde_json::to_value(entry).expect("a descriptor has only text and numbers"));
-        let mut index = self.rest.clone();
-        index.insert("manifests".to_owned(), Value::Array(manifests));
-        let bytes = serde_json::to_vec(&index).expect("what was read as JSON is written as JSON");
-        if bytes.len() as u64 > MANIFEST_SIZE_MAX {
-            let (what, max) = ("an index of referrers", MANIFEST_SIZE_MAX);
-            let found = Some(bytes.len() as u64);
-            return Err(self.answer.error(FetchErrorKind::TooLarge { what, max, found }));
-        }
-        Ok(bytes)
     }
 }

@@ -1,7 +1,6 @@
 //! What lies beside an image, by what its manifest says of it: bundles, layers of Cosign's tags,
 //! documents. Nothing is fetched here, and nothing that is said here is proven.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use evidence::Digest;
@@ -175,9 +174,9 @@ fn annotation<'d>(layer: &'d Descriptor, name: &str) -> Option<&'d str> {
 }
 
 impl Attachment {
-    /// The layer's annotations.
-    #[must_use]
-    pub fn annotations(&self) -> BTreeMap<String, String> {
-        self.layer.annotations.clone().unwrap_or_default()
+    /// The same without what its layer is annotated with.
+    pub(super) fn without_annotations(mut self) -> Self {
+        self.layer.annotations = None;
+        self
     }
 }

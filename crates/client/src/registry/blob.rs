@@ -9,8 +9,8 @@ use evidence::{Digest, ImageRef};
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 
+use super::Registry;
 use super::token::{Access, Scope};
-use super::{Registry, mirror};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 use crate::http::{Answer, Request};
@@ -47,13 +47,9 @@ impl Registry {
         size_max: u64,
         deadline: Deadline,
     ) -> Result<Vec<u8>, FetchError> {
-        for place in self.mirrors(image, true) {
-            let time = mirror::share(deadline);
-            if let Ok(bytes) = self.read_blob(&place, digest, size_max, time).await {
-                return Ok(bytes);
-            }
-        }
-        self.read_blob(image, digest, size_max, deadline).await
+        let ask =
+            async |place: &ImageRef, time| self.read_blob(place, digest, size_max, time).await;
+        self.of_mirrors_first(image, true, deadline, ask).await
     }
 
     async fn read_blob(

@@ -4,18 +4,16 @@
 //! that others attached, such as bills of materials, stay.
 
 use evidence::{Digest, ImageRef};
-use serde_json::Value;
 
 use super::Registry;
-use super::attachment::{self, AttachmentKind, Place};
+use super::attachment::{AttachmentKind, Place};
 use super::cosign_tags::CosignTag;
 use super::delete::Deleted;
-use super::manifest::OCI_INDEX;
-use super::referrers::{FallbackIndex, ReferrersSource, fallback_tag};
-use super::shared_tag::{Merging, Wanted};
+use super::fallback::Change;
+use super::inventory::Inventory;
+use super::referrers::ReferrersSource;
 use crate::deadline::Deadline;
 use crate::error::FetchError;
-use crate::http::Answer;
 
 /// What is to be taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,16 +33,6 @@ pub struct Cleaned {
     pub removed: Vec<String>,
     /// What could not be taken away, or not be looked at.
     pub obstacles: Vec<FetchError>,
-}
-
-/// Entries on their way out of the tag that stands in for the referrers API.
-struct Removal<'a> {
-    registry: &'a Registry,
-    image: &'a ImageRef,
-    subject: &'a Digest,
-    tag: String,
-    manifests: &'a [String],
-    deadline: Deadline,
 }
 
 impl Registry {
@@ -91,16 +79,13 @@ impl Registry {
         cleaned: &mut Cleaned,
         deadline: Deadline,
     ) {
-        let (beside, obstacles) = self.beside(image, subject, deadline).await;
+        let Inventory { attachments, obstacles } = self.inventory(image, subject, deadline).await;
         cleaned.obstacles.extend(obstacles);
-        let bundles = beside.iter().filter(|beside| {
-            matches!(beside.place, Place::Referrers(_))
-                && attachment::attachments(&beside.manifest, beside.place)
-                    .iter()
-                    .any(|attachment| attachment.kind == AttachmentKind::Bundle)
+        let bundles = attachments.iter().filter(|one| {
+            one.kind == AttachmentKind::Bundle && matches!(one.place, Place::Referrers(_))
         });
-        let bundles: Vec<_> =
-            bundles.map(|bundle| (bundle.manifest.digest, bundle.place)).collect();
+        let mut bundles: Vec<_> = bundles.map(|bundle| (bundle.manifest, bundle.place)).collect();
+        bundles.dedup();
         self.delete_referrers(image, subject, &bundles, cleaned, deadline).await;
     }
 
@@ -133,7 +118,7 @@ impl Registry {
                         cleaned.removed.push(digest.to_string());
                     }
                     if *place == Place::Referrers(ReferrersSource::FallbackTag) {
-                        unlisted.push(digest.to_string());
+                        unlisted.push(*digest);
                     }
                 }
                 Err(error) => cleaned.obstacles.push(error),
@@ -142,46 +127,9 @@ impl Registry {
         if unlisted.is_empty() {
             return;
         }
-        let (tag, manifests) = (fallback_tag(subject), unlisted.as_slice());
-        let removal = Removal { registry: self, image, subject, tag, manifests, deadline };
-        if let Err(error) = self.merge(image, &removal, deadline).await {
+        let unlisted = Change::Unlist(unlisted);
+        if let Err(error) = self.change_fallback(image, subject, unlisted, deadline).await {
             cleaned.obstacles.push(error);
         }
-    }
-}
-
-impl Removal<'_> {
-    fn is_removed(&self, entry: &Value) -> bool {
-        entry["digest"]
-            .as_str()
-            .is_some_and(|digest| self.manifests.iter().any(|gone| gone == digest))
-    }
-}
-
-impl Merging for Removal<'_> {
-    type Current = FallbackIndex;
-
-    fn tag(&self) -> &str {
-        &self.tag
-    }
-
-    async fn read(&self) -> Result<FallbackIndex, FetchError> {
-        self.registry.fallback_index(self.image, self.subject, self.deadline).await
-    }
-
-    fn answer<'c>(&self, current: &'c FallbackIndex) -> &'c Answer {
-        &current.answer
-    }
-
-    fn holds(&self, current: &FallbackIndex) -> bool {
-        !current.manifests.iter().any(|entry| self.is_removed(entry))
-    }
-
-    async fn with(&self, current: &FallbackIndex, _: bool) -> Result<Wanted, FetchError> {
-        let kept = current.manifests.iter().filter(|entry| !self.is_removed(entry)).cloned();
-        let mut index = current.rest.clone();
-        index.insert("manifests".to_owned(), kept.collect());
-        let bytes = serde_json::to_vec(&index).expect("what was read as JSON is written as JSON");
-        Ok(Wanted { media_type: OCI_INDEX.to_owned(), bytes })
     }
 }

@@ -103,13 +103,26 @@ impl Registry {
         size_max: u64,
         deadline: Deadline,
     ) -> Result<Option<Manifest>, FetchError> {
+        let answer = self.cosign_answer(image, subject, tag, size_max, deadline).await?;
+        answer.map(|answer| Manifest::of(answer, None)).transpose()
+    }
+
+    /// The same, not read yet.
+    pub(super) async fn cosign_answer(
+        &self,
+        image: &ImageRef,
+        subject: &Digest,
+        tag: CosignTag,
+        size_max: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Answer>, FetchError> {
         let Some(tag) = tag.of(subject) else { return Ok(None) };
         let url = self.url(image, &format!("manifests/{tag}"))?;
         let answer = self.send(image, get(url, size_max), deadline).await?;
         if answer.status.as_u16() == 404 {
             return Ok(None);
         }
-        Manifest::of(answer.wanted(&[200])?, None).map(Some)
+        answer.wanted(&[200]).map(Some)
     }
 
     /// Adds layers to one of Cosign's tags, keeping all that are there. What is there already, with

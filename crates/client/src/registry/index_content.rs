@@ -5,30 +5,27 @@
 //! digest, which the index gives, and an index may name images that nobody copied along. What could
 //! not be opened is kept as an obstacle, so that nobody takes what was seen for all there is.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use evidence::{Digest, ImageRef};
 use futures::StreamExt;
 
 use super::Registry;
 use super::manifest::{
-    DOCKER_MANIFEST, Descriptor, Manifest, ManifestContent, OCI_MANIFEST, Platform, is_index_type,
+    DOCKER_MANIFEST, Descriptor, Manifest, OCI_MANIFEST, Platform, is_index_type,
 };
+use super::walk::{Levels, Problem, Stopped, Unopened};
 use crate::deadline::Deadline;
-use crate::error::{FetchError, FetchErrorKind};
+use crate::error::FetchError;
+
+pub use super::walk::{DEPTH_MAX, INNER_INDEX_SIZE_MAX};
 
 /// Most manifests that one index may name, over all levels. The official images with the most
 /// platforms name about 30, with a build record for each.
 pub const NAMED_MAX: usize = 256;
 
-/// Most levels of indexes, the first included. Runtimes look into two.
-pub const DEPTH_MAX: usize = 4;
-
 /// Most platforms that one manifest may be said to be for.
 pub const PLATFORMS_MAX: usize = 32;
-
-/// Longest index read that another index names, in bytes: twice what [`NAMED_MAX`] entries take.
-pub const INNER_INDEX_SIZE_MAX: u64 = 256 * 1024;
 
 /// Indexes read at the same time.
 const CONCURRENT: usize = 4;
@@ -105,133 +102,100 @@ impl Registry {
         index: &Manifest,
         deadline: Deadline,
     ) -> IndexContent<FetchError> {
-        let failed = |(at, problem)| FetchError::new(self.attempt(image, &at), kind_of(problem));
-        let mut walk = Walk::default();
-        let mut obstacles: Vec<_> = walk.open(index).err().map(failed).into_iter().collect();
-        loop {
-            let indexes = walk.next_indexes().unwrap_or_else(|problem| {
-                obstacles.push(failed(problem));
-                Vec::new()
-            });
-            if indexes.is_empty() {
-                return IndexContent { named: walk.named, obstacles };
-            }
-            let opened: Vec<_> = futures::stream::iter(indexes)
-                .map(async |Inner { digest, .. }| {
+        let mut walk = Walk::of(index);
+        let mut obstacles = Vec::new();
+        while let Some(indexes) = walk.next_indexes() {
+            let mut opened = futures::stream::iter(indexes)
+                .map(async |Unopened { digest, .. }| {
                     self.fetch_manifest_up_to(image, &digest, INNER_INDEX_SIZE_MAX, deadline).await
                 })
-                .buffered(CONCURRENT)
-                .collect()
-                .await;
-            for manifest in opened {
-                let opened = manifest.and_then(|manifest| walk.open(&manifest).map_err(failed));
-                obstacles.extend(opened.err());
+                .buffered(CONCURRENT);
+            while let Some(index) = opened.next().await {
+                match index {
+                    Ok(index) => walk.open(&index),
+                    Err(error) => obstacles.push(error),
+                }
             }
         }
+        walk.end(obstacles, |stopped| self.stopped(image, stopped))
     }
 }
 
-fn kind_of(problem: Problem) -> FetchErrorKind {
-    match problem {
-        Problem::TooMany { what, max } => FetchErrorKind::TooMany { what, max },
-        Problem::NoIndex { wanted, found } => FetchErrorKind::Malformed { wanted, found },
-    }
-}
-
-/// A walk through an index, level by level, wherever the manifests come from.
+/// A walk through an index, level by level, wherever the manifests come from, that goes on whatever
+/// cannot be seen.
 #[derive(Default)]
 pub(crate) struct Walk {
-    pub(crate) named: Vec<Named>,
+    levels: Levels,
+    named: Vec<Named>,
     places: BTreeMap<Digest, usize>,
-    opened: HashSet<Digest>,
-    /// The indexes of the next level.
-    inner: Vec<Inner>,
-    depth: usize,
-}
-
-/// An index that another names.
-pub(crate) struct Inner {
-    pub(crate) digest: Digest,
-    /// What the other says that it is: it need not say so itself.
-    pub(crate) media_type: String,
-}
-
-/// Why something in an index is not seen.
-pub(crate) enum Problem {
-    /// There is more than is looked at.
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// The most looked at.
-        max: usize,
-    },
-    /// It is not the index that it was said to be.
-    NoIndex {
-        /// What it should be.
-        wanted: &'static str,
-        /// What it is.
-        found: String,
-    },
+    stopped: Vec<Stopped>,
 }
 
 impl Walk {
-    /// The indexes to open next, each of them once; none if all was seen.
-    pub(crate) fn next_indexes(&mut self) -> Result<Vec<Inner>, (Digest, Problem)> {
-        let mut inner = std::mem::take(&mut self.inner);
-        inner.retain(|index| self.opened.insert(index.digest));
-        match inner.first() {
-            Some(first) if self.depth == DEPTH_MAX => {
-                let what = "levels of indexes";
-                Err((first.digest, Problem::TooMany { what, max: DEPTH_MAX }))
-            }
-            Some(_) => {
-                self.depth += 1;
-                Ok(inner)
-            }
-            None => Ok(inner),
-        }
+    /// Begins with an index.
+    pub(crate) fn of(index: &Manifest) -> Self {
+        let mut walk = Self::default();
+        walk.open(index);
+        walk
+    }
+
+    /// The indexes to open next, each of them once; `None` if all was seen that is looked at.
+    pub(crate) fn next_indexes(&mut self) -> Option<Vec<Unopened>> {
+        let next = self.levels.next().unwrap_or_else(|stopped| {
+            self.stopped.push(stopped);
+            Vec::new()
+        });
+        (!next.is_empty()).then_some(next)
     }
 
     /// Takes note of what an index names.
-    pub(crate) fn open(&mut self, manifest: &Manifest) -> Result<(), (Digest, Problem)> {
-        let Manifest { digest, media_type, content, .. } = manifest;
-        let ManifestContent::Index(index) = content else {
-            let (wanted, found) = ("an index, as an index says of it", media_type.clone());
-            return Err((*digest, Problem::NoIndex { wanted, found }));
-        };
-        self.depth = self.depth.max(1);
-        self.opened.insert(*digest);
-        for descriptor in &index.manifests {
-            let kind = NamedKind::of(descriptor);
-            let place = match self.places.get(&descriptor.digest) {
-                Some(place) => *place,
-                None if self.named.len() == NAMED_MAX => {
-                    let what = "manifests in an index";
-                    return Err((*digest, Problem::TooMany { what, max: NAMED_MAX }));
-                }
-                None => {
-                    let (named, platforms) = (descriptor.digest, Vec::new());
-                    self.places.insert(named, self.named.len());
-                    self.named.push(Named { digest: named, kind, platforms, index: *digest });
-                    self.named.len() - 1
-                }
-            };
-            if let Some(named) = self.named.get_mut(place) {
-                named.kind = named.kind.min(kind);
-                if let Some(platform) = &descriptor.platform
-                    && !named.platforms.contains(platform)
-                {
-                    if named.platforms.len() == PLATFORMS_MAX {
-                        let (at, what) = (named.digest, "platforms of one manifest");
-                        return Err((at, Problem::TooMany { what, max: PLATFORMS_MAX }));
-                    }
-                    named.platforms.push(platform.clone());
-                }
+    pub(crate) fn open(&mut self, index: &Manifest) {
+        if let Err(stopped) = self.note_all(index) {
+            self.stopped.push(stopped);
+        }
+    }
+
+    /// What was seen, and why that may not be all.
+    pub(crate) fn end<E>(
+        self,
+        obstacles: Vec<E>,
+        failed: impl Fn(Stopped) -> E,
+    ) -> IndexContent<E> {
+        let stopped = self.stopped.into_iter().map(failed);
+        IndexContent {
+            named: self.named,
+            obstacles: obstacles.into_iter().chain(stopped).collect(),
+        }
+    }
+
+    fn note_all(&mut self, index: &Manifest) -> Result<(), Stopped> {
+        for descriptor in self.levels.open(index)? {
+            self.note(index.digest, descriptor)?;
+            self.levels.follow(descriptor);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, index: Digest, descriptor: &Descriptor) -> Result<(), Stopped> {
+        let (digest, kind) = (descriptor.digest, NamedKind::of(descriptor));
+        let place = *self.places.entry(digest).or_insert(self.named.len());
+        if place == NAMED_MAX {
+            let (what, max) = ("manifests in an index", NAMED_MAX);
+            return Err((index, Problem::TooMany { what, max }));
+        }
+        if place == self.named.len() {
+            self.named.push(Named { digest, kind, platforms: Vec::new(), index });
+        }
+        let Some(named) = self.named.get_mut(place) else { return Ok(()) };
+        named.kind = named.kind.min(kind);
+        if let Some(platform) = &descriptor.platform
+            && !named.platforms.contains(platform)
+        {
+            if named.platforms.len() == PLATFORMS_MAX {
+                let (what, max) = ("platforms of one manifest", PLATFORMS_MAX);
+                return Err((digest, Problem::TooMany { what, max }));
             }
-            if kind == NamedKind::Index {
-                let (digest, media_type) = (descriptor.digest, descriptor.media_type.clone());
-                self.inner.push(Inner { digest, media_type });
-            }
+            named.platforms.push(platform.clone());
         }
         Ok(())
     }

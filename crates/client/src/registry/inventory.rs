@@ -2,15 +2,18 @@
 //! `download`, `copy` and `clean` go by.
 
 use std::collections::HashSet;
+use std::pin::pin;
 
 use evidence::{Digest, ImageRef};
-use futures::StreamExt;
+use futures::future::ready;
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::Registry;
 use super::attachment::{self, Attachment, Place, subject_of};
 use super::cosign_tags::CosignTag;
-use super::discover::OPENED_MAX;
-use super::manifest::Manifest;
+use super::discover::{OPENED_MAX, REFERRER_SIZE_MAX};
+use super::manifest::{MANIFEST_SIZE_MAX, Manifest};
+use super::referrers::{Referrers, ReferrersSource};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 
@@ -20,7 +23,8 @@ const CONCURRENT: usize = 8;
 /// What lies beside an image.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// Everything, tag by tag, then the referrers in the order of their list.
+    /// Everything, tag by tag, then the referrers in the order of their list. Annotations, of which
+    /// there may be any number, are left out.
     pub attachments: Vec<Attachment>,
     /// What could not be looked at. With any of these the inventory is not whole.
     pub obstacles: Vec<FetchError>,
@@ -42,12 +46,18 @@ impl Registry {
         subject: &Digest,
         deadline: Deadline,
     ) -> Inventory {
-        let (beside, obstacles) = self.beside(image, subject, deadline).await;
-        let attachments = beside
-            .iter()
-            .flat_map(|beside| attachment::attachments(&beside.manifest, beside.place))
-            .collect();
-        Inventory { attachments, obstacles }
+        let mut inventory = Inventory::default();
+        let mut beside = pin!(self.beside(image, subject, deadline));
+        while let Some(beside) = beside.next().await {
+            match beside {
+                Ok(Beside { manifest, place }) => {
+                    let attachments = attachment::attachments(&manifest, place).into_iter();
+                    inventory.attachments.extend(attachments.map(Attachment::without_annotations));
+                }
+                Err(error) => inventory.obstacles.push(error),
+            }
+        }
+        inventory
     }
 
     /// Reads an attachment that is no longer than `size_max` bytes.
@@ -75,63 +85,67 @@ impl Registry {
         self.fetch_blob(image, &layer.digest, layer.size, deadline).await
     }
 
-    /// The manifests beside an image, and what could not be looked at.
-    pub(crate) async fn beside(
-        &self,
-        image: &ImageRef,
-        subject: &Digest,
+    /// The manifests beside an image, one after the other, and what cannot be looked at among them.
+    /// What Cosign keeps under tags comes first.
+    pub(crate) fn beside<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        subject: &'a Digest,
         deadline: Deadline,
-    ) -> (Vec<Beside>, Vec<FetchError>) {
-        let tagged =
-            |tag| async move { (tag, self.cosign_manifest(image, subject, tag, deadline).await) };
-        let (referrers, tags) = futures::join!(
-            self.referrers(image, subject, deadline),
-            futures::future::join_all(CosignTag::ALL.map(tagged)),
-        );
-        let (mut found, mut obstacles) = (Vec::new(), Vec::new());
-        for (tag, outcome) in tags {
-            match outcome {
-                Ok(Some(manifest)) => found.push(Beside { manifest, place: Place::Tag(tag) }),
-                Ok(None) => {}
-                Err(error) => obstacles.push(error),
-            }
-        }
-        let referrers = match referrers {
-            Ok(referrers) => referrers,
-            Err(error) => {
-                obstacles.push(error);
-                return (found, obstacles);
-            }
+    ) -> impl Stream<Item = Result<Beside, FetchError>> + 'a {
+        let tagged = move |tag| async move {
+            let answer = self.cosign_answer(image, subject, tag, MANIFEST_SIZE_MAX, deadline).await;
+            (tag, answer)
         };
-        obstacles.extend(referrers.shortfall);
-        let place = Place::Referrers(referrers.source);
+        let listed = async move {
+            let (referrers, tags) = futures::join!(
+                self.referrers(image, subject, deadline),
+                futures::future::join_all(CosignTag::ALL.map(tagged)),
+            );
+            // Each is read when its turn comes: together they could take too much memory.
+            let tags = futures::stream::iter(tags).filter_map(async |(tag, answer)| {
+                let manifest = answer
+                    .and_then(|answer| answer.map(|answer| Manifest::of(answer, None)).transpose());
+                let place = Place::Tag(tag);
+                manifest.transpose().map(|read| read.map(|manifest| Beside { manifest, place }))
+            });
+            tags.chain(self.referring(image, subject, referrers, deadline))
+        };
+        futures::stream::once(listed).flatten()
+    }
+
+    /// The manifests that a list names, as far as they say themselves that they are about the image.
+    fn referring<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        subject: &'a Digest,
+        referrers: Result<Referrers, FetchError>,
+        deadline: Deadline,
+    ) -> impl Stream<Item = Result<Beside, FetchError>> + 'a {
+        let Referrers { source, descriptors, shortfall } = referrers.unwrap_or_else(|error| {
+            let (source, descriptors) = (ReferrersSource::Api, Vec::new());
+            Referrers { source, descriptors, shortfall: Some(error) }
+        });
         let mut listed = HashSet::new();
-        let mut digests: Vec<_> = referrers
-            .descriptors
+        let mut digests: Vec<_> = descriptors
             .into_iter()
             .map(|descriptor| descriptor.digest)
             .filter(|digest| listed.insert(*digest))
             .collect();
-        if digests.len() > OPENED_MAX {
+        let too_many = (digests.len() > OPENED_MAX).then(|| {
             digests.truncate(OPENED_MAX);
             let kind = FetchErrorKind::TooMany { what: "referrers to open", max: OPENED_MAX };
-            obstacles.push(FetchError::new(self.attempt(image, subject), kind));
-        }
-        let opened: Vec<_> = futures::stream::iter(digests)
-            .map(|digest| async move { self.fetch_manifest(image, &digest, deadline).await })
+            FetchError::new(self.attempt(image, subject), kind)
+        });
+        let place = Place::Referrers(source);
+        let opened = futures::stream::iter(digests)
+            .map(move |digest| async move {
+                self.fetch_manifest_up_to(image, &digest, REFERRER_SIZE_MAX, deadline).await
+            })
             .buffered(CONCURRENT)
-            .collect()
-            .await;
-        for outcome in opened {
-            match outcome {
-                // Whoever listed it, it must say itself that it is about this image.
-                Ok(manifest) if subject_of(&manifest) == Some(*subject) => {
-                    found.push(Beside { manifest, place });
-                }
-                Ok(_) => {}
-                Err(error) => obstacles.push(error),
-            }
-        }
-        (found, obstacles)
+            .map_ok(move |manifest| Beside { manifest, place })
+            // Whoever listed it, it must say itself that it is about this image.
+            .try_filter(move |beside| ready(subject_of(&beside.manifest) == Some(*subject)));
+        futures::stream::iter(shortfall.into_iter().chain(too_many).map(Err)).chain(opened)
     }
 }

@@ -12,6 +12,7 @@ use evidence::{ImageRef, RegistryHost};
 
 use super::Registry;
 use crate::deadline::Deadline;
+use crate::error::FetchError;
 
 /// Mirrors asked for one registry.
 const MIRRORS_MAX: usize = 8;
@@ -107,6 +108,23 @@ impl Registry {
         };
         let rules = self.options.mirrors.iter().filter(stands).take(MIRRORS_MAX);
         rules.filter_map(|rule| rule.place(image)).collect()
+    }
+
+    /// What somebody says when asked for it: the first mirror that does not fail within its share of
+    /// the time, else the registry itself.
+    pub(super) async fn of_mirrors_first<T>(
+        &self,
+        image: &ImageRef,
+        by_digest: bool,
+        deadline: Deadline,
+        ask: impl AsyncFn(&ImageRef, Deadline) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        for place in self.mirrors(image, by_digest) {
+            if let Ok(answer) = ask(&place, share(deadline)).await {
+                return Ok(answer);
+            }
+        }
+        ask(image, deadline).await
     }
 }
 

@@ -11,8 +11,9 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 
 use super::blob::{finish, location, piece_size};
+use super::members::Blob;
 use super::token::{Access, Scope};
-use super::{Descriptor, Registry};
+use super::{Registry, mirror};
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 use crate::http::{Answer, Request};
@@ -23,16 +24,33 @@ pub(crate) const WHOLE_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// Size of the pieces of larger ones, in bytes: what GHCR takes.
 pub(crate) const PIECE_SIZE: u64 = 4 * 1024 * 1024;
 
-/// A blob that is being read.
+/// A blob that is being read: of the mirrors first, and of each no more after it has failed once.
+/// Pieces have no digests of their own, so that a wrong one shows only when all are there.
 pub(crate) struct Pieces<'a> {
     registry: &'a Registry,
     image: &'a ImageRef,
-    blob: &'a Descriptor,
+    blob: Blob,
+    /// Those that may be asked still, the next one last.
+    mirrors: Vec<ImageRef>,
+    /// Whether one of the pieces is from a mirror.
+    mirrored: bool,
     hasher: Hasher,
     /// Where the next piece begins.
     first: u64,
     done: bool,
     deadline: Deadline,
+}
+
+/// What comes next of a blob.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// A piece.
+    Piece(Bytes),
+    /// Nothing: all pieces together have the blob's digest.
+    Whole,
+    /// All pieces once more, because those from a mirror were something else. The registry itself
+    /// is asked this time.
+    Again,
 }
 
 /// A blob that is being written.
@@ -58,50 +76,87 @@ impl<'a> Pieces<'a> {
     pub(crate) fn of(
         registry: &'a Registry,
         image: &'a ImageRef,
-        blob: &'a Descriptor,
+        blob: Blob,
         deadline: Deadline,
     ) -> Self {
         let hasher = Hasher::new(blob.digest.algorithm());
-        Self { registry, image, blob, hasher, first: 0, done: false, deadline }
+        let mut mirrors = registry.mirrors(image, true);
+        mirrors.reverse();
+        let (mirrored, first, done) = (false, 0, false);
+        Self { registry, image, blob, mirrors, mirrored, hasher, first, done, deadline }
     }
 
-    /// The next piece; `None` when all of them together have had the blob's digest.
+    /// The next piece.
     ///
     /// # Errors
-    /// When a piece cannot be had, or all of them together are something else.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+    /// When the registry itself does not have a piece, or all of them together are something else.
+    pub(crate) async fn next(&mut self) -> Result<Next, FetchError> {
         let Self { registry, image, blob, deadline, .. } = *self;
-        let Descriptor { digest, size, .. } = blob;
+        let Blob { digest, size } = blob;
         if self.done {
-            return Ok(None);
+            return Ok(Next::Whole);
         }
-        if *size <= WHOLE_SIZE_MAX {
+        if size <= WHOLE_SIZE_MAX {
             self.done = true;
-            let bytes = registry.fetch_blob(image, digest, *size, deadline).await?;
-            return Ok(Some(Bytes::from(bytes)));
+            let bytes = registry.fetch_blob(image, &digest, size, deadline).await?;
+            return Ok(Next::Piece(Bytes::from(bytes)));
         }
-        if self.first == *size {
+        if self.first == size {
+            return self.end();
+        }
+        let last = (self.first + PIECE_SIZE).min(size) - 1;
+        let bytes = self.piece(last).await?;
+        self.hasher.update(&bytes);
+        self.first = last + 1;
+        Ok(Next::Piece(Bytes::from(bytes)))
+    }
+
+    /// Holds all that came against the digest.
+    fn end(&mut self) -> Result<Next, FetchError> {
+        let wanted = self.blob.digest;
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(wanted.algorithm()));
+        let found = Digest::from(hasher.finish());
+        if found == wanted {
             self.done = true;
-            let found = Digest::from(self.hasher.clone().finish());
-            if found != *digest {
-                let kind = FetchErrorKind::DigestMismatch { wanted: *digest, found };
-                return Err(FetchError::new(registry.attempt(image, digest), kind));
+            return Ok(Next::Whole);
+        }
+        if self.mirrored {
+            self.mirrors.clear();
+            (self.mirrored, self.first) = (false, 0);
+            return Ok(Next::Again);
+        }
+        let kind = FetchErrorKind::DigestMismatch { wanted, found };
+        Err(FetchError::new(self.registry.attempt(self.image, &wanted), kind))
+    }
+
+    /// The bytes from `first` to `last`, of whoever has them.
+    async fn piece(&mut self, last: u64) -> Result<Vec<u8>, FetchError> {
+        while let Some(place) = self.mirrors.last() {
+            if let Ok(bytes) = self.read(place, last, mirror::share(self.deadline)).await {
+                self.mirrored = true;
+                return Ok(bytes);
             }
-            return Ok(None);
+            self.mirrors.pop();
         }
-        let last = (self.first + PIECE_SIZE).min(*size) - 1;
+        self.read(self.image, last, self.deadline).await
+    }
+
+    async fn read(
+        &self,
+        place: &ImageRef,
+        last: u64,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, FetchError> {
         let length = last - self.first + 1;
-        let url = registry.url(image, &format!("blobs/{digest}"))?;
+        let url = self.registry.url(place, &format!("blobs/{}", self.blob.digest))?;
         let get = Request::get(url, "a piece of a blob", length)
             .header(RANGE, header(format!("bytes={}-{last}", self.first)));
-        let answer = registry.send(image, get, deadline).await?.wanted(&[206])?;
+        let answer = self.registry.send(place, get, deadline).await?.wanted(&[206])?;
         if answer.body.len() as u64 != length {
             let found = format!("{} bytes", answer.body.len());
             return Err(answer.malformed("the whole piece that was asked for", found));
         }
-        self.hasher.update(&answer.body);
-        self.first = last + 1;
-        Ok(Some(Bytes::from(answer.body)))
+        Ok(answer.body)
     }
 }
 

@@ -154,10 +154,11 @@ async fn an_index_that_cannot_be_opened_is_an_obstacle_and_hides_no_other() {
     let root = shelf.index(&[absent, image, swapped, long, found]);
     let (content, _) = shelf.walk(&root).await;
     assert_eq!(content.obstacles.len(), 4, "{content:?}");
+    // First what could not be had, then what was had and is something else.
     assert_kind!(content.obstacles[0], FetchErrorKind::NotFound { .. });
-    assert_kind!(content.obstacles[1], FetchErrorKind::Malformed { .. });
-    assert_kind!(content.obstacles[2], FetchErrorKind::DigestMismatch { .. });
-    assert_kind!(content.obstacles[3], FetchErrorKind::TooLarge { max: INNER_INDEX_SIZE_MAX, .. });
+    assert_kind!(content.obstacles[1], FetchErrorKind::DigestMismatch { .. });
+    assert_kind!(content.obstacles[2], FetchErrorKind::TooLarge { max: INNER_INDEX_SIZE_MAX, .. });
+    assert_kind!(content.obstacles[3], FetchErrorKind::Malformed { .. });
     assert!(kinds(&content).contains(&(digest_of(&good), NamedKind::Image)));
 }
 

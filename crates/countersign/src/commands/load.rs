@@ -99,7 +99,9 @@ pub(super) fn failed(what: &str, error: TransferError) -> Failure {
             let exit = if is_unusable(&error) { Exit::Usage } else { Exit::Failure };
             Failure::new(exit, what).caused_by(error)
         }
-        TransferError::OtherImage { .. } => Failure::new(Exit::Failure, what).caused_by(error),
+        TransferError::OtherImage { .. } | TransferError::TooManyBlobs(_) => {
+            Failure::new(Exit::Failure, what).caused_by(error)
+        }
     };
     match hint {
         Some(hint) => failure.hint(hint),

@@ -1,5 +1,6 @@
 //! Manifests as a registry is asked for them and given them, by digest and by tag.
 
+use bytes::Bytes;
 use crypto::HashAlgorithm;
 use evidence::{Digest, ImageRef};
 use reqwest::Method;
@@ -12,7 +13,7 @@ use super::{
 use crate::deadline::Deadline;
 use crate::error::{FetchError, FetchErrorKind};
 use crate::http::{Answer, Request};
-use crate::registry::{Registry, mirror};
+use crate::registry::Registry;
 
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
@@ -53,18 +54,13 @@ impl Registry {
         image: &ImageRef,
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
-        let tag = match (image.digest(), image.tag()) {
-            (Some(digest), _) => return self.fetch_manifest(image, digest, deadline).await,
-            (None, Some(tag)) => tag,
-            (None, None) => unreachable!("a reference has a tag or a digest"),
-        };
-        for place in self.mirrors(image, false) {
-            let time = mirror::share(deadline);
-            if let Ok(manifest) = self.resolve_tag(&place, tag, time).await {
-                return Ok(manifest);
+        match meaning(image) {
+            Meaning::Digest(digest) => self.fetch_manifest(image, digest, deadline).await,
+            Meaning::Tag(tag) => {
+                let ask = async |place: &ImageRef, time| self.resolve_tag(place, tag, time).await;
+                self.of_mirrors_first(image, false, deadline, ask).await
             }
         }
-        self.resolve_tag(image, tag, deadline).await
     }
 
     /// The digest that an image reference means now. Less is asked than by [`Self::resolve`], because
@@ -77,18 +73,13 @@ impl Registry {
         image: &ImageRef,
         deadline: Deadline,
     ) -> Result<LookedUp, FetchError> {
-        let tag = match (image.digest(), image.tag()) {
-            (Some(digest), _) => return Ok(LookedUp { digest: *digest, is_index: None }),
-            (None, Some(tag)) => tag,
-            (None, None) => unreachable!("a reference has a tag or a digest"),
-        };
-        for place in self.mirrors(image, false) {
-            let time = mirror::share(deadline);
-            if let Ok(found) = self.look_up_tag(&place, tag, time).await {
-                return Ok(found);
+        match meaning(image) {
+            Meaning::Digest(digest) => Ok(LookedUp { digest: *digest, is_index: None }),
+            Meaning::Tag(tag) => {
+                let ask = async |place: &ImageRef, time| self.look_up_tag(place, tag, time).await;
+                self.of_mirrors_first(image, false, deadline, ask).await
             }
         }
-        self.look_up_tag(image, tag, deadline).await
     }
 
     /// Whether a manifest with that digest is there.
@@ -202,13 +193,9 @@ impl Registry {
         size_max: u64,
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
-        for place in self.mirrors(image, true) {
-            let time = mirror::share(deadline);
-            if let Ok(manifest) = self.read_manifest(&place, digest, size_max, time).await {
-                return Ok(manifest);
-            }
-        }
-        self.read_manifest(image, digest, size_max, deadline).await
+        let ask =
+            async |place: &ImageRef, time| self.read_manifest(place, digest, size_max, time).await;
+        self.of_mirrors_first(image, true, deadline, ask).await
     }
 
     async fn read_manifest(
@@ -236,9 +223,23 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
         let digest = Digest::sha256(&bytes);
-        let request = self.put(image, &digest.to_string(), media_type, bytes)?.repeatable();
-        self.send(image, request, deadline).await?.wanted(&[200, 201, 202])?.took(&digest)?;
+        self.put_by_digest(image, &digest, media_type, bytes, deadline).await?;
         Ok(digest)
+    }
+
+    /// Writes a manifest under that digest, and gives the registry's answer.
+    pub(in crate::registry) async fn put_by_digest(
+        &self,
+        image: &ImageRef,
+        digest: &Digest,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+        deadline: Deadline,
+    ) -> Result<Answer, FetchError> {
+        let put = self.put(image, &digest.to_string(), media_type, bytes)?.repeatable();
+        let answer = self.send(image, put, deadline).await?.wanted(&[200, 201, 202])?;
+        answer.took(digest)?;
+        Ok(answer)
     }
 
     /// Writes a manifest under a tag, whatever the tag meant before.
@@ -250,9 +251,10 @@ impl Registry {
         image: &ImageRef,
         tag: &str,
         media_type: &str,
-        bytes: Vec<u8>,
+        bytes: impl Into<Bytes>,
         deadline: Deadline,
     ) -> Result<Digest, FetchError> {
+        let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
         let request = parse_tag(image, tag, self.put(image, "", media_type, bytes)?)?;
         self.send(image, request, deadline).await?.wanted(&[200, 201, 202])?.took(&digest)?;
@@ -282,7 +284,7 @@ impl Registry {
         image: &ImageRef,
         reference: &str,
         media_type: &str,
-        bytes: Vec<u8>,
+        bytes: impl Into<Bytes>,
     ) -> Result<Request, FetchError> {
         let url = self.url(image, &format!("manifests/{reference}"))?;
         let request = Request::new(Method::PUT, url);
@@ -351,6 +353,21 @@ pub(in crate::registry) fn parse_tag(
     let path = format!("{}{tag}", request.url.path());
     request.url.set_path(&path);
     Ok(request)
+}
+
+/// What an image is named by.
+enum Meaning<'a> {
+    Digest(&'a Digest),
+    Tag(&'a str),
+}
+
+/// What an image is named by: its digest, if the reference has one.
+fn meaning(image: &ImageRef) -> Meaning<'_> {
+    match (image.digest(), image.tag()) {
+        (Some(digest), _) => Meaning::Digest(digest),
+        (None, Some(tag)) => Meaning::Tag(tag),
+        (None, None) => unreachable!("a reference has a tag or a digest"),
+    }
 }
 
 /// A request for a manifest.

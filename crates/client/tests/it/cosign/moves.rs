@@ -1,8 +1,10 @@
 //! Images are saved into layouts and loaded from them with all that lies beside them, and nothing
 //! else gets in or out.
 
+mod bounds;
 mod destination;
 mod folder;
+mod mirrored;
 mod strange;
 mod whole;
 
@@ -63,6 +65,12 @@ async fn load(folder: &Path, to: &ImageRef) -> Result<Loaded, TransferError> {
 
 fn index(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("index.json")).unwrap()).unwrap()
+}
+
+/// As other tools leave it: without our word that what it lists is all there is.
+fn unmark(listed: &mut Value) {
+    let annotations = listed.as_object_mut().unwrap().remove("annotations").unwrap();
+    assert_eq!(annotations, serde_json::json!({"dev.countersign.layout.listed": "all"}));
 }
 
 /// What the index lists, in its order.

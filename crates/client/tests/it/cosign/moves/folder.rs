@@ -1,12 +1,13 @@
 //! What is in the folder already: taken up, told of, or left alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use client::Layout;
 use client::layout::{LayoutProblem, TransferError};
-use client::registry::{Copying, CosignTag};
+use client::registry::{AttachmentKind, Cleaning, Copying, CosignTag};
 use devkit::registry::Referrers;
 use evidence::{Digest, ImageRef};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use testkit::Scene;
 
 use super::super::Shelf;
 use super::super::beside::full;
-use super::{blob, digests, index, save};
+use super::{beside, blob, destination, digests, index, load, save};
 use crate::{OCI_MANIFEST, ample, anonymous};
 
 #[tokio::test]
@@ -102,31 +103,41 @@ async fn all_that_a_folder_lists_no_more_is_told() {
 
 /// Whoever was interrupted can begin again, and what somebody else is writing is left alone.
 #[tokio::test]
-async fn unfinished_files_are_neither_in_the_way_nor_taken() {
+async fn what_an_interrupted_save_left_is_removed_and_never_taken() {
     let shelf = full(Referrers::On).await;
     let manifest: Value = serde_json::from_slice(&shelf.manifest).unwrap();
     let layer: Digest = manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
-    let unfinished = [
-        ".countersign-oci-layout-0".to_owned(),
-        ".countersign-index.json-0".to_owned(),
-        format!(".countersign-{}-0", layer.hex()),
-    ];
+    let named = format!(".countersign-{}", layer.hex());
+    let left = [".countersign-0011", &named];
     let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
-    for begun in [None, Some(marker)] {
+    let names = |folder: &Path| -> BTreeSet<_> {
+        fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name()).collect()
+    };
+    let ours = ["blobs", "index.json", "oci-layout"];
+    for begun in ["nothing", "a marker", "a layout"] {
         let folder = TempDir::new().unwrap();
-        for name in &unfinished {
-            fs::write(folder.path().join(name), "somebody else's").unwrap();
+        match begun {
+            "nothing" => {}
+            "a marker" => fs::write(folder.path().join("oci-layout"), marker).unwrap(),
+            _ => drop(save(&shelf.image, folder.path()).await.unwrap()),
         }
-        if let Some(marker) = begun {
-            fs::write(folder.path().join("oci-layout"), marker).unwrap();
+        for name in left {
+            fs::write(folder.path().join(name), "the first half of something").unwrap();
         }
+        let written = folder.path().join(".countersign-written");
+        let writing = fs::File::create(&written).unwrap();
+        writing.lock().unwrap();
         save(&shelf.image, folder.path()).await.unwrap();
-        for name in &unfinished {
-            let left = fs::read(folder.path().join(name)).unwrap();
-            assert_eq!(left, b"somebody else's", "{name}");
-        }
-        let entries = fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(entries, unfinished.len() + 3, "ours are gone");
+        let wanted = ours.into_iter().chain([".countersign-written"]).map(Into::into).collect();
+        assert_eq!(names(folder.path()), wanted, "{begun}");
+        // Until whoever writes it is gone.
+        drop(writing);
+        save(&shelf.image, folder.path()).await.unwrap();
+        assert_eq!(names(folder.path()), ours.map(Into::into).into(), "{begun}");
+        assert_eq!(
+            Layout::open(folder.path()).unwrap().find_evidence(&shelf.subject.digest).pieces.len(),
+            3
+        );
     }
     // A layout without an index is not one of ours if it is of another version, or holds more.
     let folder = TempDir::new().unwrap();
@@ -135,4 +146,37 @@ async fn unfinished_files_are_neither_in_the_way_nor_taken() {
     let error = save(&shelf.image, folder.path()).await.unwrap_err();
     assert!(matches!(error, TransferError::Layout(_)), "{error}");
     assert!(!folder.path().join("index.json").exists());
+}
+
+/// Blobs are never removed: what is not listed any more must not come back with them.
+#[tokio::test]
+async fn what_was_withdrawn_since_the_last_save_is_neither_found_nor_loaded() {
+    for referrers in [Referrers::On, Referrers::Off] {
+        let shelf = full(referrers).await;
+        let folder = TempDir::new().unwrap();
+        save(&shelf.image, folder.path()).await.unwrap();
+        let (digest, image) = (shelf.subject.digest, &shelf.image);
+        let before = digests(folder.path());
+        let found = |folder: &Path| Layout::open(folder).unwrap().find_evidence(&digest);
+        assert_eq!(found(folder.path()).pieces.len(), 3);
+        for what in [Cleaning::Referrers, Cleaning::Tag(CosignTag::Attestation)] {
+            let cleaned = anonymous().clean(image, &digest, what, ample()).await;
+            assert_eq!(cleaned.removed.len(), 1, "{cleaned:?}");
+        }
+        let saved = save(image, folder.path()).await.unwrap();
+        let after = digests(folder.path());
+        let gone: Vec<_> = before.into_iter().filter(|one| !after.contains(one)).collect();
+        assert_eq!((gone.len(), after.len()), (2, 4));
+        // It is told of what has no tag of which it is known what it is.
+        assert!(gone.contains(&saved.replaced[0]) && saved.replaced.len() == 1, "{saved:?}");
+        for gone in gone {
+            assert!(blob(folder.path(), &gone).exists(), "that it lies there is what is tried");
+        }
+        let found = found(folder.path());
+        assert_eq!((found.pieces.len(), found.obstacles.len()), (1, 0), "{found:?}");
+        assert_eq!(found.pieces[0].kind, AttachmentKind::Signature);
+        let (_other, place) = destination(referrers).await;
+        assert_eq!(load(folder.path(), &place).await.unwrap().manifests, 4);
+        assert_eq!(beside(&place, &digest).await, beside(image, &digest).await);
+    }
 }

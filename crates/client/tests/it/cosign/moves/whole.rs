@@ -20,7 +20,7 @@ use testkit::log::Kind;
 
 use super::super::beside::full;
 use super::super::{Shelf, layer};
-use super::{beside, blob, destination, index, load, save};
+use super::{beside, blob, destination, index, load, save, unmark};
 use crate::{OCI_INDEX, OCI_MANIFEST, ample, anonymous, assert_kind};
 
 #[tokio::test]
@@ -155,6 +155,7 @@ async fn loose_referrers_are_loaded_too() {
         one["annotations"] = json!({"kind": kind});
     }
     assert_eq!(manifests.len(), 3);
+    unmark(&mut listed);
     fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
     let (_other, place) = destination(Referrers::On).await;
     load(folder.path(), &place).await.unwrap();
@@ -256,6 +257,7 @@ async fn manifests_need_not_say_what_they_are() {
     // As Cosign leaves referrers: nothing lists them.
     let mut listed = index(folder.path());
     listed["manifests"].as_array_mut().unwrap().retain(|one| one["digest"] == top["digest"]);
+    unmark(&mut listed);
     fs::write(folder.path().join("index.json"), listed.to_string()).unwrap();
     let layout = Layout::open(folder.path()).unwrap();
     assert!(layout.find_evidence(&digest(&top)).obstacles.is_empty());
