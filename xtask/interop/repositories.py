@@ -14,8 +14,8 @@ import datetime
 import json
 import os
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import loopback
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
     Metadata,
@@ -183,7 +183,7 @@ def serve(folder, *paths):
             file.write(root)
         served[scenario] = stages
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback.Handler):
         def do_GET(self):
             scenario, _, path = self.path.lstrip("/").partition("/")
             stages = served.get(scenario, [{}])
@@ -206,16 +206,7 @@ def serve(folder, *paths):
             except OSError:
                 pass
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    temporary = os.path.join(folder, "url.tmp")
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(f"http://127.0.0.1:{server.server_address[1]}")
-    os.rename(temporary, os.path.join(folder, "url"))
-    server.serve_forever()
+    loopback.serve(Handler, folder)
 
 
 def judge(url, root, folder):

@@ -16,10 +16,10 @@ import os
 import sys
 import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
+import loopback
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -99,7 +99,7 @@ def main(folder):
     requests = open(os.path.join(folder, "requests"), "w", encoding="utf-8")
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(loopback.Handler):
         def do_GET(self):
             url = urlsplit(self.path)
             query = parse_qs(url.query)
@@ -123,16 +123,7 @@ def main(folder):
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    temporary = os.path.join(folder, "url.tmp")
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(f"http://127.0.0.1:{server.server_address[1]}")
-    os.rename(temporary, os.path.join(folder, "url"))
-    server.serve_forever()
+    loopback.serve(Handler, folder)
 
 
 if __name__ == "__main__":

@@ -275,7 +275,8 @@ impl Bench {
     /// A Python script of ours, with the libraries that the Python client brings along.
     pub(super) fn script(&self, name: &str) -> Command {
         let mut command = Command::new(self.tools.join("bin/python"));
-        command.arg(self.scripts.join(name));
+        // Nothing compiled is left beside the sources.
+        command.arg("-B").arg(self.scripts.join(name));
         command
     }
 
