@@ -47,8 +47,7 @@ impl Registry {
         size_max: u64,
         deadline: Deadline,
     ) -> Result<Vec<u8>, FetchError> {
-        let ask =
-            async |place: &ImageRef, time| self.read_blob(place, digest, size_max, time).await;
+        let ask = |place, time| async move { self.read_blob(&place, digest, size_max, time).await };
         self.of_mirrors_first(image, true, deadline, ask).await
     }
 

@@ -112,19 +112,23 @@ impl Registry {
 
     /// What somebody says when asked for it: the first mirror that does not fail within its share of
     /// the time, else the registry itself.
-    pub(super) async fn of_mirrors_first<T>(
+    // No `AsyncFn`: of the futures of one that takes a reference it cannot be said that they are `Send`.
+    pub(super) async fn of_mirrors_first<T, F>(
         &self,
         image: &ImageRef,
         by_digest: bool,
         deadline: Deadline,
-        ask: impl AsyncFn(&ImageRef, Deadline) -> Result<T, FetchError>,
-    ) -> Result<T, FetchError> {
+        ask: impl Fn(ImageRef, Deadline) -> F,
+    ) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, FetchError>>,
+    {
         for place in self.mirrors(image, by_digest) {
-            if let Ok(answer) = ask(&place, share(deadline)).await {
+            if let Ok(answer) = ask(place, share(deadline)).await {
                 return Ok(answer);
             }
         }
-        ask(image, deadline).await
+        ask(image.clone(), deadline).await
     }
 }
 

@@ -57,7 +57,7 @@ impl Registry {
         match meaning(image) {
             Meaning::Digest(digest) => self.fetch_manifest(image, digest, deadline).await,
             Meaning::Tag(tag) => {
-                let ask = async |place: &ImageRef, time| self.resolve_tag(place, tag, time).await;
+                let ask = |place, time| async move { self.resolve_tag(&place, tag, time).await };
                 self.of_mirrors_first(image, false, deadline, ask).await
             }
         }
@@ -76,7 +76,7 @@ impl Registry {
         match meaning(image) {
             Meaning::Digest(digest) => Ok(LookedUp { digest: *digest, is_index: None }),
             Meaning::Tag(tag) => {
-                let ask = async |place: &ImageRef, time| self.look_up_tag(place, tag, time).await;
+                let ask = |place, time| async move { self.look_up_tag(&place, tag, time).await };
                 self.of_mirrors_first(image, false, deadline, ask).await
             }
         }
@@ -194,7 +194,7 @@ impl Registry {
         deadline: Deadline,
     ) -> Result<Manifest, FetchError> {
         let ask =
-            async |place: &ImageRef, time| self.read_manifest(place, digest, size_max, time).await;
+            |place, time| async move { self.read_manifest(&place, digest, size_max, time).await };
         self.of_mirrors_first(image, true, deadline, ask).await
     }
 
