@@ -10,7 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::http::{get, head};
-use crate::{clock, start_issuer, start_registry};
+use crate::{clock, start_registry};
+
+/// Where nobody else here listens or connects from: a port that is given back there stays free.
+fn aside(host: u8) -> SocketAddr {
+    SocketAddr::from(([127, 8, 9, host], 0))
+}
 
 async fn start_both_at(address: &str) -> [Result<(), DevkitError>; 2] {
     let address: SocketAddr = address.parse().unwrap();
@@ -53,7 +58,8 @@ async fn a_taken_address_is_reported() {
 
 #[tokio::test]
 async fn stopping_frees_the_address_and_ends_idle_connections() {
-    let registry = start_registry(Behaviour::default()).await;
+    let options = RegistryOptions { address: aside(11), ..RegistryOptions::default() };
+    let registry = Registry::start(options).await.unwrap();
     let address = registry.address();
     let mut idle = TcpStream::connect(address).await.unwrap();
     // Answered once, so that the server has surely accepted it; kept alive afterwards.
@@ -92,7 +98,8 @@ async fn stopping_cuts_off_bodies_that_never_end() {
 
 #[tokio::test]
 async fn dropping_the_handle_cuts_everything_off() {
-    let issuer = start_issuer(Algorithm::Es256).await;
+    let options = IssuerOptions { address: aside(12), ..IssuerOptions::new(clock()) };
+    let issuer = Issuer::start(options).await.unwrap();
     let address = issuer.address();
     issuer.inject(FaultRule::new("*", Fault::Hang));
     let mut stream = get("/token").open(address).await;
