@@ -354,6 +354,8 @@ impl SigningSession<'_> {
                 None => SignerMaterial::PublicKeyHint(STANDARD.encode(self.key.public_key().id())),
             },
             chain: None,
+            certificate_timestamps: Vec::new(),
+            signature_hash: None,
             entries,
             timestamps,
             content,

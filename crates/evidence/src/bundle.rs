@@ -8,7 +8,9 @@
 
 pub(crate) mod wire;
 
-use crate::certificate::{Certificate, ParseCertificateError};
+use crypto::HashAlgorithm;
+
+use crate::certificate::{Certificate, ParseCertificateError, SignedCertificateTimestamp};
 use crate::digest::Digest;
 use crate::entry::{LogEntry, ParseEntryError};
 use crate::envelope::Envelope;
@@ -38,6 +40,11 @@ pub struct Evidence {
     /// The authorities above the signer that came along, issuing one first and roots left out, where
     /// its certificate came in a chain.
     pub chain: Option<Vec<Certificate>>,
+    /// Promises of CT logs that came beside the signer's certificate, and are not in it.
+    pub certificate_timestamps: Vec<SignedCertificateTimestamp>,
+    /// The hash that the signature is said to be over, where somebody knows better than what its key
+    /// suggests.
+    pub signature_hash: Option<HashAlgorithm>,
     /// Entries said to record the signature.
     pub entries: Vec<LogEntry>,
     /// RFC 3161 timestamps over the signature, unparsed.

@@ -17,7 +17,7 @@ use crate::entry::ParseEntryError;
 use crate::json;
 
 use annotations::Beside;
-pub use files::{DetachedFiles, is_blob_bundle};
+pub use files::{DetachedFiles, certificate_in, is_blob_bundle};
 pub use payload::{IMAGE_SIGNATURE_TYPE, ParsePayloadError, SimpleSigning};
 
 /// Media type of a layer that holds a simple signing payload.

@@ -3,8 +3,10 @@
 
 use crypto::hash::sha1_name;
 use crypto::{HashAlgorithm, KeyKind, Scheme, sha256};
+use serde_json::{Value, json};
 
 use crate::der;
+use crate::json::base64;
 use crate::key::Key;
 
 /// Key usage bit: signs data.
@@ -273,14 +275,39 @@ impl SctDraft {
 
     fn seal(&self, tbs: &[u8]) -> Vec<u8> {
         let tbs = self.tbs.as_deref().unwrap_or(tbs);
-        let size = u32::try_from(tbs.len()).expect("a short certificate").to_be_bytes();
+        let signature = self.signature(&[&[0, 1][..], &self.issuer_key_hash].concat(), tbs);
+        [
+            &[self.version][..],
+            &self.log_id,
+            &self.time_ms.to_be_bytes(),
+            &vector(&self.extensions),
+            &signature,
+        ]
+        .concat()
+    }
+
+    /// What the log answers when it is sent a certificate that is issued already (RFC 6962 §4.1):
+    /// its promise to publish that, to stand beside it.
+    #[must_use]
+    pub fn answer(&self, certificate: &[u8]) -> Value {
+        json!({
+            "sct_version": self.version,
+            "id": base64(&self.log_id),
+            "timestamp": self.time_ms,
+            "extensions": base64(&self.extensions),
+            "signature": base64(&self.signature(&[0, 0], certificate)),
+        })
+    }
+
+    /// The log's signature (RFC 5246 §4.7) over an entry of that type.
+    fn signature(&self, entry: &[u8], logged: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(logged.len()).expect("a short certificate").to_be_bytes();
         let signed = [
             &[0, 0][..],
             &self.time_ms.to_be_bytes(),
-            &[0, 1],
-            &self.issuer_key_hash,
+            entry,
             &size[1..],
-            tbs,
+            logged,
             &vector(&self.extensions),
         ]
         .concat();
@@ -292,15 +319,7 @@ impl SctDraft {
             KeyKind::Rsa { .. } => 1,
             _ => 3,
         };
-        [
-            &[self.version][..],
-            &self.log_id,
-            &self.time_ms.to_be_bytes(),
-            &vector(&self.extensions),
-            &[self.hash, algorithm],
-            &vector(&signature),
-        ]
-        .concat()
+        [&[self.hash, algorithm][..], &vector(&signature)].concat()
     }
 }
 

@@ -199,7 +199,16 @@ impl Material {
         let timestamps = within_bound("timestamps", timestamps)?;
         let timestamps =
             timestamps.into_iter().map(|timestamp| timestamp.signed_timestamp.0).collect();
-        Ok(Evidence { format, signer, chain, entries, timestamps, content })
+        Ok(Evidence {
+            format,
+            signer,
+            chain,
+            certificate_timestamps: Vec::new(),
+            signature_hash: None,
+            entries,
+            timestamps,
+            content,
+        })
     }
 }
 

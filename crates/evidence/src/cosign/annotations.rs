@@ -88,6 +88,8 @@ impl Beside {
             format,
             signer,
             chain: self.chain,
+            certificate_timestamps: Vec::new(),
+            signature_hash: None,
             entries: self.entry.into_iter().collect(),
             timestamps: self.timestamp.into_iter().collect(),
             content,

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use super::annotations::{self, Beside, PromisedEntry, Stamp};
 use super::{ANNOTATION_SIZE_MAX, PAYLOAD_SIZE_MAX, ParseCosignError, check_size, envelope};
 use crate::bundle::{BUNDLE_SIZE_MAX, Content, Evidence, Format};
+use crate::certificate::Certificate;
 use crate::entry::LogEntry;
 use crate::json;
 
@@ -167,6 +168,14 @@ impl DetachedFiles<'_> {
             ..beside
         })
     }
+}
+
+/// Reads a certificate from a file as Cosign takes it: PEM, or base64 of that.
+///
+/// # Errors
+/// When it is too long or malformed, or a public key.
+pub fn certificate_in(file: &[u8]) -> Result<Certificate, ParseCosignError> {
+    signer(file)?.certificate.ok_or(ParseCosignError::BadPem { what: "the file" })
 }
 
 /// A log entry by itself, or in a blob bundle.

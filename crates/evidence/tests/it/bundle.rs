@@ -69,8 +69,7 @@ fn what_is_written_reads_back_the_same() {
             Evidence::from_bundle(&written).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(again.format, Format::BundleV0_3, "{name}");
         let same = |evidence: &Evidence| {
-            let Evidence { format: _, signer, chain: _, entries, timestamps, content } =
-                evidence.clone();
+            let Evidence { signer, entries, timestamps, content, .. } = evidence.clone();
             format!("{signer:?} {entries:?} {timestamps:?} {content:?}")
         };
         assert_eq!(same(&again), same(&evidence), "{name}");

@@ -2,12 +2,15 @@
 
 use crypto::{HashAlgorithm, KeyKind, ParseKeyError, sha256};
 use evidence::certificate::constraints::{CODE_SIGNING, TIME_STAMPING};
-use evidence::certificate::sct::{ParseSctError, SCT_LIST, SCTS_MAX, parse_list};
+use evidence::certificate::sct::{
+    ParseSctError, SCT_DOCUMENT_SIZE_MAX, SCT_LIST, SCTS_MAX, parse_list,
+};
 use evidence::certificate::{
-    CERTIFICATE_SIZE_MAX, EXTENSIONS_MAX, FulcioExtension, ParseCertificateError, SubjectName,
+    CERTIFICATE_SIZE_MAX, EXTENSIONS_MAX, FulcioExtension, ParseCertificateError,
+    SignedCertificateTimestamp, SubjectName,
 };
 use evidence::{Certificate, UnixTime};
-use testkit::certificate::{self as draft, CertificateDraft, ExtensionDraft, POISON};
+use testkit::certificate::{self as draft, CertificateDraft, ExtensionDraft, POISON, SctDraft};
 use testkit::clock::{CERTIFIED_FROM, CERTIFIED_TO};
 use testkit::instance::{ISSUER, SUBJECT, fulcio_values};
 use testkit::{Instance, Key, der};
@@ -355,4 +358,51 @@ fn content(der: &[u8]) -> (usize, &[u8]) {
         }
     };
     (header + size, &der[header..header + size])
+}
+
+/// What a CT log answers with, read and written by hand.
+#[test]
+fn a_promise_beside_a_certificate_is_read_strictly() {
+    let instance = Instance::default();
+    let draft = SctDraft::new(&instance.ct_key, &instance.authorities[0].spki, CERTIFIED_FROM);
+    let certificate = Certificate::parse(&right().seal()).unwrap();
+    let answer = draft.answer(certificate.der());
+    let read = |answer: &serde_json::Value| {
+        SignedCertificateTimestamp::from_answer(answer.to_string().as_bytes())
+    };
+    let promise = read(&answer).unwrap();
+    assert_eq!(promise.log_id, sha256(&instance.ct_key.spki()));
+    assert_eq!(promise.time, UnixTime::from_seconds(CERTIFIED_FROM));
+    let signed = promise.signed_data_of_certificate(certificate.der()).unwrap();
+    let key = instance.ct_key.public();
+    let message = crypto::Message::Bytes(&signed);
+    key.verify(key.default_scheme(), message, &promise.signature).unwrap();
+    let long = vec![0; 1 << 24];
+    assert_eq!(promise.signed_data_of_certificate(&long), Err(ParseSctError::Malformed));
+
+    let changed = |member: &str, value: serde_json::Value| {
+        let mut answer = answer.clone();
+        answer[member] = value;
+        read(&answer).unwrap_err()
+    };
+    assert_eq!(changed("sct_version", 1.into()), ParseSctError::Version { found: 2 });
+    let base64 = testkit::json::base64;
+    for (member, value) in [
+        ("id", base64(&[7; 31])),
+        ("id", base64(&[7; 33])),
+        ("signature", base64(&[4, 3, 0, 9, 1])),
+        ("signature", base64(&[4, 3, 0, 1, 9, 9])),
+        ("signature", String::new()),
+        ("extensions", base64(&vec![0; 1 << 16])),
+    ] {
+        let error = changed(member, value.into());
+        let wanted = [ParseSctError::Malformed, ParseSctError::NotAnAnswer];
+        assert!(wanted.contains(&error), "{member}: {error}");
+    }
+    assert_eq!(changed("id", "*".into()), ParseSctError::NotAnAnswer);
+    assert_eq!(changed("timestamp", (-1).into()), ParseSctError::NotAnAnswer);
+    for document in [&b""[..], b"[]", b"{}", &vec![b' '; SCT_DOCUMENT_SIZE_MAX + 1]] {
+        let error = SignedCertificateTimestamp::from_answer(document).unwrap_err();
+        assert_eq!(error, ParseSctError::NotAnAnswer);
+    }
 }
