@@ -7,6 +7,8 @@ use evidence::{Digest, ImageRef, UnixTime};
 use tokio::sync::Mutex;
 use verify::{Artifact, Case, Obstacle, Piece, Policy, Verdict};
 
+use crate::arguments::supplement::Supplement;
+
 /// Longest list or manifest read for an image while others are looked at, in bytes. A signature under
 /// Cosign's tag takes 10 KiB of one.
 const DOCUMENT_SHARE: u64 = 256 * 1024;
@@ -22,7 +24,8 @@ pub(crate) async fn gather(
     digest: &Digest,
     deadline: Deadline,
 ) -> Gathered {
-    let whole = Whole { registry, image, digest, deadline };
+    let supplement = &Supplement::default();
+    let whole = Whole { registry, supplement, image, digest, deadline };
     whole.within(Room::MOST, None).await.0
 }
 
@@ -30,6 +33,7 @@ pub(crate) async fn gather(
 /// and what does not fit into that is looked at again alone.
 pub(crate) struct Gatherer<'r> {
     registry: &'r Registry,
+    supplement: Supplement,
     share: Room,
     alone: Mutex<()>,
 }
@@ -41,7 +45,17 @@ impl<'r> Gatherer<'r> {
             0 | 1 => Room::MOST,
             many => Room { evidence: BUNDLES_SIZE_MAX / u64::from(many), document: DOCUMENT_SHARE },
         };
-        Self { registry, share, alone: Mutex::new(()) }
+        Self { registry, supplement: Supplement::default(), share, alone: Mutex::new(()) }
+    }
+
+    /// What is added to all evidence.
+    pub(crate) fn supplement(&self) -> &Supplement {
+        &self.supplement
+    }
+
+    /// With that added to all evidence.
+    pub(crate) fn with(self, supplement: Supplement) -> Self {
+        Self { supplement, ..self }
     }
 
     /// Everything beside an image; or, for a policy, as much as it needs: all, unless it admits for
@@ -54,7 +68,8 @@ impl<'r> Gatherer<'r> {
         digest: &Digest,
         deadline: Deadline,
     ) -> Gathered {
-        let whole = Whole { registry: self.registry, image, digest, deadline };
+        let Self { registry, supplement, .. } = self;
+        let whole = Whole { registry, supplement, image, digest, deadline };
         let (gathered, left_out) = whole.within(self.share, policy).await;
         if !left_out {
             return gathered;
@@ -68,6 +83,7 @@ impl<'r> Gatherer<'r> {
 /// All that may lie beside one image.
 struct Whole<'w> {
     registry: &'w Registry,
+    supplement: &'w Supplement,
     image: &'w ImageRef,
     digest: &'w Digest,
     deadline: Deadline,
@@ -76,7 +92,7 @@ struct Whole<'w> {
 impl Whole<'_> {
     /// What of it fits into that room, and whether more room would have shown more that matters.
     async fn within(&self, room: Room, policy: Option<(&Policy, UnixTime)>) -> (Gathered, bool) {
-        let Self { registry, image, digest, deadline } = *self;
+        let Self { registry, image, digest, deadline, .. } = *self;
         let artifact = Artifact::from_digest(*digest);
         let mut gathered = (Vec::new(), Vec::new());
         let mut left_out = false;
@@ -99,9 +115,11 @@ impl Whole<'_> {
 
     /// Adds what was found. Whether some was left out for want of room.
     fn add(&self, gathered: &mut Gathered, found: Found) -> bool {
-        gathered.0.extend(found.pieces.into_iter().map(|piece| Piece {
-            source: format!("{}@{}", self.image.name(), piece.manifest),
-            evidence: piece.parse(),
+        gathered.0.extend(found.pieces.into_iter().map(|piece| {
+            let source = format!("{}@{}", self.image.name(), piece.manifest);
+            let mut piece = Piece { source, evidence: piece.parse() };
+            self.supplement.complete_piece(&mut piece);
+            piece
         }));
         gathered.1.extend(found.obstacles.iter().map(Obstacle::from));
         found.left_out

@@ -18,8 +18,9 @@ use serde_json::value::RawValue;
 use crate::check::Check;
 use crate::explain::Trace;
 use crate::logged::{Logged, VerifiedEntry};
-use crate::refusal::Refusal;
-use crate::signer::{Publication, VerifiedSigner};
+use crate::publication::Publication;
+use crate::refusal::{EntryPart, Refusal};
+use crate::signer::VerifiedSigner;
 use crate::time::{Observer, VerifiedTime};
 
 /// What evidence is to be about: an artifact, by as many of its digests as are known.
@@ -242,7 +243,7 @@ pub fn verify(
 }
 
 /// The schemes with which this key may have signed: what a v2 entry states about this signature,
-/// else what the key and a v1 entry's digest imply.
+/// else what the key and a v1 entry's digest imply, else what is said beside the evidence.
 fn schemes(key: &PublicKey, evidence: &Evidence, entries: &[VerifiedEntry]) -> Vec<Scheme> {
     let kind = key.kind();
     let signature = evidence.signature();
@@ -258,6 +259,8 @@ fn schemes(key: &PublicKey, evidence: &Evidence, entries: &[VerifiedEntry]) -> V
         }
         Body::DsseV1(_) | Body::IntotoV1(_) | Body::IntotoV2(_) => None,
     });
+    let said = || Some(Scheme::for_key_and_hash(kind, evidence.signature_hash?));
+    let stated = stated.or_else(said);
     match stated.unwrap_or_else(|| key.default_scheme()) {
         // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
         // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
@@ -376,11 +379,11 @@ fn bind_entry(
             Body::HashedRekordV1(HashedRekordV1 { digest, signature: recorded, verifier })
             | Body::RekordV1(RekordV1 { digest, signature: recorded, verifier }),
         ) => {
-            bind_digest(digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_digest(digest, artifact).ok_or(mismatch(EntryPart::Artifact))??;
             bind_signature(signature, recorded, verifier, signer).map_err(mismatch)
         }
         (Content::Message { .. }, Body::HashedRekordV2(record)) => {
-            bind_digest(&record.digest, artifact).ok_or(mismatch("artifact"))??;
+            bind_digest(&record.digest, artifact).ok_or(mismatch(EntryPart::Artifact))??;
             bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
         }
         (
@@ -388,13 +391,13 @@ fn bind_entry(
             Body::HashedRekordV1(HashedRekordV1 { digest, signature: recorded, verifier })
             | Body::RekordV1(RekordV1 { digest, signature: recorded, verifier }),
         ) => {
-            bind_bytes(digest, payload).map_err(|()| mismatch("payload"))?;
+            bind_bytes(digest, payload).map_err(|()| mismatch(EntryPart::Payload))?;
             bind_signature(signature, recorded, verifier, signer).map_err(mismatch)
         }
         (Content::Envelope(envelope), Body::HashedRekordV2(record)) => {
             let pae = envelope.pae_hash(record.digest.algorithm());
             if record.digest != Digest::from(pae) {
-                return Err(mismatch("envelope"));
+                return Err(mismatch(EntryPart::Envelope));
             }
             bind_signature_v2(signature, &record.signature, signer).map_err(mismatch)
         }
@@ -403,9 +406,9 @@ fn bind_entry(
             Body::IntotoV1(record),
         ) => {
             // The entry has no signature; but the document that it hashes holds this one.
-            bind_bytes(&record.envelope_digest, document).map_err(|()| mismatch("envelope"))?;
+            bind_bytes(&record.envelope_digest, document).map_err(|()| mismatch(EntryPart::Envelope))?;
             if let Some(digest) = &record.payload_digest {
-                bind_bytes(digest, payload).map_err(|()| mismatch("payload"))?;
+                bind_bytes(digest, payload).map_err(|()| mismatch(EntryPart::Payload))?;
             }
             bind_signer(&record.verifier, signer).map_err(mismatch)
         }
@@ -416,7 +419,7 @@ fn bind_entry(
         (Content::Envelope(envelope), Body::IntotoV2(record)) => {
             bind_payload(&record.payload_digest, envelope).map_err(mismatch)?;
             if record.payload_type != envelope.payload_type {
-                return Err(mismatch("payload type"));
+                return Err(mismatch(EntryPart::PayloadType));
             }
             bind_one_of(signature, &record.signatures, signer).map_err(mismatch)
         }
@@ -426,7 +429,7 @@ fn bind_entry(
             let matching = all
                 .map(|recorded| bind_signature_v2(signature, recorded, signer))
                 .reduce(|first, next| first.or(next));
-            matching.unwrap_or(Err("signature")).map_err(mismatch)
+            matching.unwrap_or(Err(EntryPart::Signature)).map_err(mismatch)
         }
         (
             Content::Message { .. } | Content::SimpleSigning { .. },
@@ -450,8 +453,8 @@ fn bind_digest(recorded: &Digest, artifact: &Artifact<'_>) -> Option<Result<(), 
     }
 }
 
-fn bind_payload(recorded: &Digest, envelope: &Envelope) -> Result<(), &'static str> {
-    bind_bytes(recorded, &envelope.payload).map_err(|()| "payload")
+fn bind_payload(recorded: &Digest, envelope: &Envelope) -> Result<(), EntryPart> {
+    bind_bytes(recorded, &envelope.payload).map_err(|()| EntryPart::Payload)
 }
 
 fn bind_bytes(recorded: &Digest, bytes: &[u8]) -> Result<(), ()> {
@@ -463,19 +466,19 @@ fn bind_one_of(
     signature: &[u8],
     recorded: &[(Vec<u8>, Verifier)],
     signer: &VerifiedSigner,
-) -> Result<(), &'static str> {
+) -> Result<(), EntryPart> {
     recorded
         .iter()
         .map(|(content, verifier)| bind_signature(signature, content, verifier, signer))
         .reduce(|first, next| first.or(next))
-        .unwrap_or(Err("signature"))
+        .unwrap_or(Err(EntryPart::Signature))
 }
 
 fn bind_signature_v2(
     signature: &[u8],
     recorded: &SignatureV2,
     signer: &VerifiedSigner,
-) -> Result<(), &'static str> {
+) -> Result<(), EntryPart> {
     bind_signature(signature, &recorded.content, &recorded.verifier, signer)
 }
 
@@ -484,14 +487,14 @@ fn bind_signature(
     recorded: &[u8],
     verifier: &Verifier,
     signer: &VerifiedSigner,
-) -> Result<(), &'static str> {
+) -> Result<(), EntryPart> {
     if signature != recorded {
-        return Err("signature");
+        return Err(EntryPart::Signature);
     }
     bind_signer(verifier, signer)
 }
 
-fn bind_signer(verifier: &Verifier, signer: &VerifiedSigner) -> Result<(), &'static str> {
+fn bind_signer(verifier: &Verifier, signer: &VerifiedSigner) -> Result<(), EntryPart> {
     let same_signer = match (verifier, signer.certificate()) {
         (Verifier::Certificate(der), Some(certificate)) => der == certificate.der(),
         // A pinned key signs under whatever the entry holds it in.
@@ -501,5 +504,5 @@ fn bind_signer(verifier: &Verifier, signer: &VerifiedSigner) -> Result<(), &'sta
         // A keyless signer's entry must hold its certificate: the bare key says nothing of who.
         (Verifier::PublicKey(_), Some(_)) => false,
     };
-    if same_signer { Ok(()) } else { Err("signer") }
+    if same_signer { Ok(()) } else { Err(EntryPart::Signer) }
 }

@@ -16,6 +16,8 @@ pub struct Demands {
     pub time: TimeSource,
     /// Where the authorities between its signer and the trust root's come from.
     pub intermediates: Intermediates,
+    /// Who vouched for the name in its certificate.
+    pub provider: ProviderName,
 }
 
 /// Whether a transparency log must hold the signature.
@@ -61,10 +63,20 @@ pub enum Intermediates {
     BroughtAlong,
 }
 
+/// Whether a certificate must name the identity provider that vouched for its signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderName {
+    /// It must, as Fulcio's certificates do.
+    Required,
+    /// It need not: there may be none, and the authority alone vouches, as a company's own does. Its
+    /// issuer is then the empty text, which a pattern must match like any other.
+    Waived,
+}
+
 impl Demands {
     /// All that is demanded unless somebody says otherwise: logged, its certificate promised to be
     /// published, seen at a trusted time, signed by somebody whom the trust root's own authorities
-    /// certified.
+    /// certified and an identity provider vouched for.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -72,6 +84,7 @@ impl Demands {
             transparency: CertificateTransparency::Required,
             time: TimeSource::AnyTrusted,
             intermediates: Intermediates::OfTrustRoot,
+            provider: ProviderName::Required,
         }
     }
 }

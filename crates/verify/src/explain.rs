@@ -49,9 +49,30 @@ pub struct Explanation {
     pub lines: Vec<Line>,
 }
 
+/// Where whoever reads an explanation has said what is wanted, which is what hints name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedIn {
+    /// In the flags of a command.
+    Flags,
+    /// In a policy file.
+    PolicyFile,
+}
+
+/// What is written down while a case is judged.
+pub(crate) struct Record {
+    pub(crate) wanted_in: WantedIn,
+    pub(crate) explanations: Vec<Explanation>,
+}
+
 /// Where the chain writes down what it does; silent unless somebody asked.
 #[derive(Debug)]
-pub struct Trace(Option<Vec<Line>>);
+pub struct Trace(Option<Lines>);
+
+#[derive(Debug)]
+struct Lines {
+    wanted_in: WantedIn,
+    lines: Vec<Line>,
+}
 
 impl Trace {
     /// Keeps nothing.
@@ -62,14 +83,14 @@ impl Trace {
 
     /// Keeps every line.
     #[must_use]
-    pub fn recording() -> Self {
-        Self(Some(Vec::new()))
+    pub fn recording(wanted_in: WantedIn) -> Self {
+        Self(Some(Lines { wanted_in, lines: Vec::new() }))
     }
 
     /// The lines kept.
     #[must_use]
     pub fn into_lines(self) -> Vec<Line> {
-        self.0.unwrap_or_default()
+        self.0.map(|kept| kept.lines).unwrap_or_default()
     }
 
     pub(crate) fn passed(&mut self, check: Check, texts: impl FnOnce() -> (String, String)) {
@@ -85,20 +106,20 @@ impl Trace {
     }
 
     pub(crate) fn failed(&mut self, refusal: &Refusal) {
-        if let Some(lines) = &mut self.0 {
+        if let Some(Lines { wanted_in, lines }) = &mut self.0 {
             let (wanted, found) = refusal.wanted_and_found();
             lines.push(Line {
                 check: refusal.check(),
                 outcome: Outcome::Failed,
                 wanted,
                 found,
-                hint: refusal.hint().map(str::to_owned),
+                hint: refusal.hint(*wanted_in).map(str::to_owned),
             });
         }
     }
 
     fn push(&mut self, check: Check, outcome: Outcome, texts: impl FnOnce() -> (String, String)) {
-        if let Some(lines) = &mut self.0 {
+        if let Some(Lines { lines, .. }) = &mut self.0 {
             let (wanted, found) = texts();
             lines.push(Line { check, outcome, wanted, found, hint: None });
         }

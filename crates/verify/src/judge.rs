@@ -2,10 +2,11 @@
 
 use evidence::{Evidence, UnixTime};
 
+use crate::authority::Authority;
 use crate::check::Check;
 use crate::claim::VerifiedClaim;
-use crate::explain::{Explanation, Trace};
-use crate::policy::{Authority, Case, Piece, Requirement};
+use crate::explain::{Explanation, Record, Trace};
+use crate::policy::{Case, Piece, Requirement};
 use crate::refusal::Refusal;
 use crate::rule::{Which, different_signers};
 use crate::verdict::{Ground, Reason};
@@ -68,7 +69,7 @@ impl Requirement {
         &self,
         case: &Case<'_>,
         now: UnixTime,
-        explanations: &mut Option<Vec<Explanation>>,
+        record: &mut Option<Record>,
     ) -> Result<Vec<Ground>, Unmet> {
         let mut survey = Survey::default();
         let mut is_final = true;
@@ -95,7 +96,7 @@ impl Requirement {
                     if case.pieces.is_empty() {
                         survey.passed_over.push(reason(Refusal::NoEvidence));
                     }
-                    let met = self.survey(authority, case, now, explanations, &mut survey);
+                    let met = self.survey(authority, case, now, record, &mut survey);
                     if let Some(ground) = met {
                         return Ok(vec![ground]);
                     }
@@ -114,12 +115,12 @@ impl Requirement {
         authority: &Authority,
         case: &Case<'_>,
         now: UnixTime,
-        explanations: &mut Option<Vec<Explanation>>,
+        record: &mut Option<Record>,
         survey: &mut Survey,
     ) -> Option<Ground> {
         for (piece, Piece { source, evidence }) in case.pieces.iter().enumerate() {
             let mut trace =
-                if explanations.is_some() { Trace::recording() } else { Trace::silent() };
+                record.as_ref().map_or(Trace::silent(), |it| Trace::recording(it.wanted_in));
             let outcome = match evidence {
                 Ok(evidence) => self.look(authority, evidence, case, now, &mut trace),
                 Err(malformed) => Err(Missed::passed_over(Refusal::Malformed(malformed.clone()))),
@@ -129,7 +130,7 @@ impl Requirement {
             }
             let name = authority.name().to_owned();
             let source = source.clone();
-            if let Some(explanations) = explanations {
+            if let Some(Record { explanations, .. }) = record {
                 let (source, authority) = (source.clone(), name.clone());
                 explanations.push(Explanation { source, authority, lines: trace.into_lines() });
             }

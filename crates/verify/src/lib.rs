@@ -7,15 +7,18 @@
 //! Pure: no input or output, no clock, no environment, no global state. A type named `Verified…`
 //! can only be made by the function that verified it.
 
+mod authority;
 pub mod chain;
 mod check;
 pub mod claim;
 pub mod demands;
 pub mod explain;
+pub mod identity;
 mod judge;
 pub mod logged;
 pub mod policy;
 pub mod predicate;
+mod publication;
 mod refusal;
 pub mod rule;
 pub mod signer;
@@ -25,15 +28,19 @@ pub mod trust_root;
 pub mod verdict;
 pub mod wanted;
 
+pub use authority::Authority;
 pub use check::Check;
 pub use claim::{Artifact, Said, VerifiedClaim};
-pub use demands::{CertificateTransparency, Demands, Intermediates, Logging, TimeSource};
-pub use explain::{Explanation, Trace};
+pub use demands::{
+    CertificateTransparency, Demands, Intermediates, Logging, ProviderName, TimeSource,
+};
+pub use explain::{Explanation, Trace, WantedIn};
+pub use identity::{IdentityPattern, Pattern};
 pub use logged::{Logged, VerifiedEntry};
 pub use nonempty::NonEmpty;
-pub use policy::{Authority, Case, IdentityPattern, Pattern, Piece, Policy, Requirement};
+pub use policy::{Case, Piece, Policy, Requirement};
 pub use predicate::{Objection, Predicate, Question};
-pub use refusal::{Observers, Refusal};
+pub use refusal::{EntryPart, Observers, Refusal};
 pub use rule::{Rule, Which};
 pub use signer::VerifiedSigner;
 pub use time::VerifiedTime;

@@ -1,5 +1,6 @@
 //! Refusals: why one piece of evidence does not prove what was wanted, check by check.
 
+mod furthest;
 mod told;
 
 use std::num::NonZeroU8;
@@ -16,6 +17,39 @@ use evidence::{Digest, LeafIndex, ParseEvidenceError, TreeSize, UnixTime};
 use crate::chain::BadChain;
 use crate::check::Check;
 use crate::trust_root::Window;
+
+pub(crate) use furthest::Furthest;
+
+/// What of a log entry is about something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryPart {
+    /// The artifact that was signed.
+    Artifact,
+    /// The payload that was signed.
+    Payload,
+    /// The payload's type.
+    PayloadType,
+    /// The envelope around the payload.
+    Envelope,
+    /// The signature.
+    Signature,
+    /// Who signed.
+    Signer,
+}
+
+impl std::fmt::Display for EntryPart {
+    /// What an entry is about, in the words of who gave a wrong `--key`, the most usual mistake.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Artifact => "another artifact",
+            Self::Payload => "another payload",
+            Self::PayloadType => "another payload type",
+            Self::Envelope => "another envelope",
+            Self::Signature => "another signature",
+            Self::Signer => "a signature with another key than this one",
+        })
+    }
+}
 
 /// Kinds of observers that a trust root counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,7 +291,10 @@ pub enum Refusal {
     },
     /// Nobody who is trusted says when the signature was made, so that it is judged as of now, which
     /// is outside a validity window.
-    #[error("nothing trusted says when the signature was made, and {what} is not valid now")]
+    #[error(
+        "nothing trusted says when the signature was made{}, and {what} is not valid now",
+        passed_over(*unknown_timestamp)
+    )]
     NotValidNow {
         /// The certificate, an authority's certificate, or the authority in the trust root.
         what: &'static str,
@@ -265,6 +302,8 @@ pub enum Refusal {
         now: UnixTime,
         /// When it is valid.
         window: Window,
+        /// A timestamp that was passed over because nobody who is trusted made it, counted from 0.
+        unknown_timestamp: Option<usize>,
     },
     /// No certificate timestamp of a trusted CT log.
     #[error("no trusted certificate transparency log promised to publish the certificate")]
@@ -325,12 +364,12 @@ pub enum Refusal {
         kind: &'static str,
     },
     /// The log entry is about another signature, signer or content.
-    #[error("the log entry{} is about {}", place(*index), another(what))]
+    #[error("the log entry{} is about {what}", place(*index))]
     EntryMismatch {
         /// Position of the entry, counted from 0.
         index: usize,
         /// What differs.
-        what: &'static str,
+        what: EntryPart,
     },
     /// The signed digest is another.
     #[error("it is about another artifact")]
@@ -454,12 +493,12 @@ fn place(index: usize) -> String {
     }
 }
 
-/// What an entry is about, in the words of who gave a wrong `--key`, the most usual mistake.
-fn another(what: &str) -> String {
-    match what {
-        "signer" => "a signature with another key than this one".to_owned(),
-        what => format!("another {what}"),
-    }
+/// Why what seems to say when it was made does not.
+fn passed_over(timestamp: Option<usize>) -> String {
+    timestamp.map_or_else(String::new, |index| {
+        let unknown = Refusal::UnknownTimestampAuthority { index };
+        format!(" ({unknown})")
+    })
 }
 
 fn said_suffix(said: &[String]) -> String {

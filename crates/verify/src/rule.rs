@@ -114,13 +114,20 @@ fn check_age(
 
 /// What makes two signers two: for whoever has a certificate, who vouched for whom; for a pinned
 /// key, the key.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Identifier<'c> {
+    Certified { issuer: Option<&'c str>, subject: &'c str },
+    Key(&'c [u8]),
+}
+
+/// How many different signers made these claims.
 pub(crate) fn different_signers<'c>(claims: impl Iterator<Item = &'c VerifiedClaim>) -> usize {
     claims
         .map(|claim| {
             let signer = claim.signer();
-            match (signer.issuer(), signer.subject()) {
-                (Some(issuer), Some(subject)) => (issuer.as_bytes(), subject.as_bytes()),
-                _ => (&[][..], signer.key().spki_der()),
+            match signer.subject() {
+                Some(subject) => Identifier::Certified { issuer: signer.issuer(), subject },
+                None => Identifier::Key(signer.key().spki_der()),
             }
         })
         .collect::<BTreeSet<_>>()

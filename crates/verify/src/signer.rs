@@ -1,25 +1,23 @@
 //! Who: a certificate that chained to the trust root at every observed time, or a pinned key.
 //!
-//! RFC 5280 §6 (chains), RFC 6962 §3.2 and §3.3 (certificate timestamps), Fulcio's certificate
-//! specification.
+//! RFC 5280 §6 (chains), Fulcio's certificate specification.
 
 use std::borrow::Cow;
 
-use crypto::{Message, PublicKey, Scheme};
+use crypto::PublicKey;
 use evidence::bundle::{Format, SignerMaterial};
-use evidence::certificate::sct::SCT_LIST;
-use evidence::certificate::{FulcioExtensions, SignedCertificateTimestamp};
-use evidence::{Certificate, Evidence};
+use evidence::certificate::FulcioExtensions;
+use evidence::{Certificate, Evidence, UnixTime};
 use nonempty::NonEmpty;
 
 use crate::chain::BadChain;
 use crate::check::Check;
-use crate::demands::{CertificateTransparency, Demands, Intermediates};
+use crate::demands::{Demands, Intermediates, ProviderName};
 use crate::explain::Trace;
-use crate::refusal::{Observers, Refusal};
-use crate::threshold::{check_none, check_threshold};
-use crate::time::{CLOCK_SKEW_MAX_S, Observer, VerifiedTime};
-use crate::trust_root::{CertificateAuthority, Log, TrustRoot, Window};
+use crate::publication::{self, Publication};
+use crate::refusal::{Furthest, Refusal};
+use crate::time::{Observer, VerifiedTime};
+use crate::trust_root::{CertificateAuthority, TrustRoot, Window};
 
 /// A signer whose certificate chained to the trust root at every observed time, with a promise of
 /// a trusted CT log to publish it unless the policy waives that; or the holder of a key that the operator pinned.
@@ -32,28 +30,20 @@ pub struct VerifiedSigner(Kind);
 enum Kind {
     Certified {
         certificate: Box<Certificate>,
-        issuer: String,
+        issuer: Option<String>,
         subject: String,
         publication: Publication,
     },
     Pinned(PublicKey),
 }
 
-/// What is known of a certificate's publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Publication {
-    /// As many trusted CT logs as are demanded promised it.
-    Promised,
-    /// Nothing, which the policy waives.
-    Waived,
-}
-
 impl VerifiedSigner {
-    /// The identity provider that vouched for the signer; `None` for a pinned key.
+    /// The identity provider that vouched for the signer; `None` for a pinned key, and where the
+    /// policy waives that the certificate names one.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Certified { issuer, .. } => Some(issuer),
+            Kind::Certified { issuer, .. } => issuer.as_deref(),
             Kind::Pinned(_) => None,
         }
     }
@@ -118,32 +108,57 @@ pub fn verify(
     };
     let brought = intermediates(evidence, demands.intermediates)?;
     // Several generations of one authority may share a name; one of them has to hold.
-    let mut refusal = Refusal::UnknownAuthority;
+    let mut furthest = Furthest::none(Reach::Nowhere, Refusal::UnknownAuthority);
     for authority in authorities_of(certificate, brought, roots) {
-        let verified = authority
-            .map_err(Refusal::BadCertificate)
-            .and_then(|authority| verify_under(certificate, times, &authority).map(|()| authority));
-        match verified {
-            Ok(authority) => {
-                trace.passed(Check::Certificate, || {
-                    let through = match authority {
-                        Cow::Borrowed(_) => "",
-                        Cow::Owned(_) => ", through authorities that came along",
-                    };
-                    (
-                        format!("a certificate of {}", authority.uri),
-                        format!("valid {}{through}", Window::of(certificate)),
-                    )
-                });
-                let demand = demands.transparency;
-                let publication =
-                    verify_publication(certificate, times, &authority, roots, demand, trace)?;
-                return identify(certificate, publication);
+        let authority = match authority {
+            Ok(authority) => authority,
+            Err(why) => {
+                furthest.meet(Reach::BrokenWay, Refusal::BadCertificate(why));
+                continue;
             }
-            Err(why) => refusal = why,
+        };
+        if let Err(why) = verify_under(certificate, times, &authority) {
+            furthest.meet(Reach::of(certificate, &authority), why);
+            continue;
+        }
+        trace.passed(Check::Certificate, || {
+            let through = match authority {
+                Cow::Borrowed(_) => "",
+                Cow::Owned(_) => ", through authorities that came along",
+            };
+            (
+                format!("a certificate of {}", authority.uri),
+                format!("valid {}{through}", Window::of(certificate)),
+            )
+        });
+        let demand = demands.transparency;
+        let publication =
+            publication::verify(certificate, evidence, times, &authority, roots, demand, trace)?;
+        return identify(certificate, publication, demands.provider);
+    }
+    Err(furthest.into_refusal())
+}
+
+/// How far a way to an authority led that did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// There is none.
+    Nowhere,
+    /// The authorities on it do not hold together.
+    BrokenWay,
+    /// To one that has the issuer's name.
+    Namesake,
+    /// To the one that issued the certificate, so that what is wrong is when.
+    Issuer,
+}
+
+impl Reach {
+    fn of(certificate: &Certificate, authority: &CertificateAuthority) -> Self {
+        match authority.chain.check_issued(certificate) {
+            Ok(()) => Self::Issuer,
+            Err(_) => Self::Namesake,
         }
     }
-    Err(refusal)
 }
 
 /// Takes a key that the operator pinned. If the evidence carries a certificate, the key in it must
@@ -208,115 +223,43 @@ fn verify_under(
     for observed in times.iter() {
         let time = observed.time();
         let outside = |what, window| match observed.observer() {
-            Observer::Now => Refusal::NotValidNow { what, now: time, window },
+            Observer::Now => {
+                let unknown_timestamp = observed.unknown_timestamp();
+                Refusal::NotValidNow { what, now: time, window, unknown_timestamp }
+            }
             Observer::Log | Observer::TimestampAuthority(_) => {
                 Refusal::NotValidAtTime { what, time, window }
             }
         };
-        let own = Window::of(certificate);
-        if !own.contains(time) {
-            return Err(outside("the certificate", own));
-        }
-        if !authority.window.contains(time) {
-            return Err(outside("the authority in the trust root", authority.window));
-        }
-        authority
-            .chain
-            .valid_at(time)
-            .map_err(|expired| outside("an authority's certificate", Window::of(expired)))?;
+        check_validity(certificate, authority, time)
+            .map_err(|(what, window)| outside(what, window))?;
     }
     // Validity was checked at every time above; the path itself does not depend on which.
     let first = times.first().time();
     authority.chain.verify_leaf(certificate, first).map_err(Refusal::BadCertificate)
 }
 
-fn verify_publication(
+/// What of them is not valid at that moment, and when it is.
+fn check_validity(
     certificate: &Certificate,
-    times: &NonEmpty<VerifiedTime>,
     authority: &CertificateAuthority,
-    roots: &TrustRoot,
-    demand: CertificateTransparency,
-    trace: &mut Trace,
-) -> Result<Publication, Refusal> {
-    let timestamps = certificate.certificate_timestamps()?;
-    let wanted = || Check::CertificateTransparency.wanted().to_owned();
-    let logs = promising_logs(certificate, &timestamps, times, authority, roots)?;
-    if logs.is_empty() {
-        return match demand {
-            CertificateTransparency::Required => {
-                Err(Refusal::NoCertificateTimestamp { found: timestamps.len() })
-            }
-            CertificateTransparency::Waived => {
-                check_none(Observers::CertificateLogs, roots.thresholds.certificate_logs)?;
-                trace.waived(Check::CertificateTransparency, || {
-                    (wanted(), format!("0 of {}, which is waived", timestamps.len()))
-                });
-                Ok(Publication::Waived)
-            }
-        };
+    time: UnixTime,
+) -> Result<(), (&'static str, Window)> {
+    let own = Window::of(certificate);
+    if !own.contains(time) {
+        return Err(("the certificate", own));
     }
-    let keys = logs.iter().map(|log| log.key.spki_der());
-    check_threshold(Observers::CertificateLogs, roots.thresholds.certificate_logs, keys)?;
-    trace.passed(Check::CertificateTransparency, || {
-        (wanted(), format!("{} of {}", logs.len(), timestamps.len()))
-    });
-    Ok(Publication::Promised)
-}
-
-/// The trusted logs that promised the certificate, one for each promise. A promise in the name of
-/// such a log that is not its own is refused.
-fn promising_logs<'r>(
-    certificate: &Certificate,
-    timestamps: &[SignedCertificateTimestamp],
-    times: &NonEmpty<VerifiedTime>,
-    authority: &CertificateAuthority,
-    roots: &'r TrustRoot,
-) -> Result<Vec<&'r Log>, Refusal> {
-    if timestamps.is_empty() {
-        return Ok(Vec::new());
+    if !authority.window.contains(time) {
+        return Err(("the authority in the trust root", authority.window));
     }
-    let tbs = certificate.tbs_without(SCT_LIST).map_err(|_| Refusal::BadCertificateTimestamp)?;
-    let issuer_key_hash = authority.chain.issuing().public_key().id();
-    let mut proven = Vec::new();
-    let used = times.iter().map(VerifiedTime::time).max().unwrap_or(certificate.not_before());
-    for timestamp in timestamps {
-        // RFC 6962 §5.2: none from the future; a certificate is logged before it is used.
-        if timestamp.time > used.plus_seconds(CLOCK_SKEW_MAX_S) {
-            return Err(Refusal::CertificateTimestampInFuture { time: timestamp.time, used });
-        }
-        // A log that is not known proves nothing; one that is known must have signed.
-        proven.extend(verify_certificate_timestamp(timestamp, &issuer_key_hash, &tbs, roots)?);
-    }
-    Ok(proven)
-}
-
-/// The trusted log that made the promise; `None` if the log is not known.
-fn verify_certificate_timestamp<'r>(
-    timestamp: &SignedCertificateTimestamp,
-    issuer_key_hash: &[u8; 32],
-    tbs: &[u8],
-    roots: &'r TrustRoot,
-) -> Result<Option<&'r Log>, Refusal> {
-    let known = roots.certificate_logs.iter().filter(|log| log.id == timestamp.log_id);
-    let data = timestamp.signed_data(issuer_key_hash, tbs)?;
-    let mut refusal = None;
-    for log in known {
-        let scheme = Scheme::for_key_and_hash(log.key.kind(), timestamp.hash);
-        if log.key.verify(scheme, Message::Bytes(&data), &timestamp.signature).is_err() {
-            refusal = Some(Refusal::BadCertificateTimestamp);
-        } else if !log.window.contains(timestamp.time) {
-            let window = log.window;
-            refusal = Some(Refusal::CtLogKeyNotValid { time: timestamp.time, window });
-        } else {
-            return Ok(Some(log));
-        }
-    }
-    refusal.map_or(Ok(None), Err)
+    let chain = authority.chain.valid_at(time);
+    chain.map_err(|expired| ("an authority's certificate", Window::of(expired)))
 }
 
 fn identify(
     certificate: &Certificate,
     publication: Publication,
+    provider: ProviderName,
 ) -> Result<VerifiedSigner, Refusal> {
     let names = certificate.names();
     let [name] = names else { return Err(Refusal::AmbiguousName { found: names.len() }) };
@@ -324,7 +267,10 @@ fn identify(
     let subject = name.as_str().filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(Refusal::AmbiguousName { found: 0 })?.to_owned();
     let issuer = certificate.fulcio().issuer().filter(|issuer| !issuer.is_empty());
-    let issuer = issuer.ok_or(Refusal::NoIssuer)?.to_owned();
+    let issuer = issuer.map(str::to_owned);
+    if issuer.is_none() && provider == ProviderName::Required {
+        return Err(Refusal::NoIssuer);
+    }
     let certificate = Box::new(certificate.clone());
     Ok(VerifiedSigner(Kind::Certified { certificate, issuer, subject, publication }))
 }

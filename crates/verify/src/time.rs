@@ -9,12 +9,12 @@ use evidence::timestamp::{SignerId, Timestamp};
 use evidence::{Certificate, Evidence, UnixTime};
 use nonempty::NonEmpty;
 
-use crate::chain::{self, BadChain, Criticality};
+use crate::chain::{self, BadChain, Chain, Criticality};
 use crate::check::Check;
 use crate::demands::{Demands, Logging, TimeSource};
 use crate::explain::Trace;
 use crate::logged::{Logged, VerifiedEntry};
-use crate::refusal::{Observers, Refusal};
+use crate::refusal::{Furthest, Observers, Refusal};
 use crate::threshold::{check_none, check_threshold};
 use crate::trust_root::{TimestampAuthority, TrustRoot, Window};
 
@@ -30,6 +30,8 @@ pub struct VerifiedTime {
     observer: Observer,
     /// SubjectPublicKeyInfo of the key that says so: what makes two observers two.
     key: Vec<u8>,
+    /// Where it is now for want of any other: a timestamp of nobody who is trusted, counted from 0.
+    unknown_timestamp: Option<usize>,
 }
 
 /// Who observed a time.
@@ -45,6 +47,10 @@ pub enum Observer {
 }
 
 impl VerifiedTime {
+    fn observed_by(observer: Observer, time: UnixTime, key: Vec<u8>) -> Self {
+        Self { time, observer, key, unknown_timestamp: None }
+    }
+
     /// The moment.
     #[must_use]
     pub fn time(&self) -> UnixTime {
@@ -55,6 +61,11 @@ impl VerifiedTime {
     #[must_use]
     pub fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// Where it is now for want of any other: a timestamp that was passed over.
+    pub(crate) fn unknown_timestamp(&self) -> Option<usize> {
+        self.unknown_timestamp
     }
 
     /// The moment, if somebody observed it.
@@ -98,7 +109,12 @@ pub fn observe(
                 let found = format!("none, which is waived; judged as of now, {now}");
                 (Check::Time.wanted().to_owned(), found)
             });
-            Ok(NonEmpty::new(VerifiedTime { time: now, observer: Observer::Now, key: Vec::new() }))
+            let unknown_timestamp = match passed_over {
+                Some(Refusal::UnknownTimestampAuthority { index }) => Some(index),
+                _ => None,
+            };
+            let (observer, key) = (Observer::Now, Vec::new());
+            Ok(NonEmpty::new(VerifiedTime { time: now, observer, key, unknown_timestamp }))
         }
     }
 }
@@ -163,7 +179,7 @@ fn gather(
 ) -> Result<Gathered, Refusal> {
     let promised = logged.entries().filter_map(|(_, entry)| {
         let key = entry.log_key().to_vec();
-        Some(VerifiedTime { time: entry.promised_time()?, observer: Observer::Log, key })
+        Some(VerifiedTime::observed_by(Observer::Log, entry.promised_time()?, key))
     });
     let mut times: Vec<_> = promised.collect();
     let mut passed_over = None;
@@ -236,7 +252,8 @@ fn verify_timestamp(
     let time = timestamp.time();
 
     // Several generations of one authority may share a name; one of them has to hold at that time.
-    let mut refusal = Refusal::UnknownTimestampAuthority { index };
+    let unknown = Refusal::UnknownTimestampAuthority { index };
+    let mut furthest = Furthest::none(Reach::Nowhere, unknown);
     let looks_inside = roots.timestamp_authorities.iter().any(|own| own.signer.is_none());
     let brought = if looks_inside { brought_signers(&timestamp) } else { Vec::new() };
     for authority in &roots.timestamp_authorities {
@@ -245,12 +262,36 @@ fn verify_timestamp(
             Ok(()) => {
                 let observer = Observer::TimestampAuthority(authority.uri.clone());
                 let key = signer.public_key().spki_der().to_vec();
-                return Ok(VerifiedTime { time, observer, key });
+                return Ok(VerifiedTime::observed_by(observer, time, key));
             }
-            Err(why) => refusal = why,
+            Err(why) => furthest.meet(Reach::of(&why, signer, authority), why),
         }
     }
-    Err(refusal)
+    Err(furthest.into_refusal())
+}
+
+/// How far a token led to an authority that did not make it, or not then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// To none.
+    Nowhere,
+    /// To one that has the signer's name, or its issuer's.
+    Namesake,
+    /// To the one whose signer made it, so that what is wrong is when.
+    Maker,
+}
+
+impl Reach {
+    fn of(why: &Refusal, signer: &Certificate, authority: &TimestampAuthority) -> Self {
+        let issued = |chain: &Chain| chain.check_issued(signer).is_ok();
+        let is_its_signer =
+            authority.signer.is_some() || authority.chain.as_ref().is_some_and(issued);
+        // The signature is tried before that.
+        match why {
+            Refusal::TimestampAuthorityNotValid { .. } if is_its_signer => Self::Maker,
+            _ => Self::Namesake,
+        }
+    }
 }
 
 /// The certificates in the token that it says signed it: more than one only if somebody put

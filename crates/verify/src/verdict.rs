@@ -100,6 +100,26 @@ pub enum ObstacleKind {
     Internal,
 }
 
+impl ObstacleKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Tls,
+        Self::ServerError,
+        Self::TooLarge,
+        Self::Malformed,
+        Self::NotFound,
+        Self::Unsupported,
+        Self::TrustRoot,
+        Self::Busy,
+        Self::Internal,
+    ];
+}
+
 impl std::fmt::Display for ObstacleKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

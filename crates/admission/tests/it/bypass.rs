@@ -210,21 +210,7 @@ async fn a_tag_as_a_fig_leaf() {
 /// Trouble on the way is no grounds for admission, under any error there is.
 #[tokio::test]
 async fn trouble_on_the_way() {
-    for kind in [
-        ObstacleKind::Unauthorized,
-        ObstacleKind::Forbidden,
-        ObstacleKind::RateLimited,
-        ObstacleKind::TimedOut,
-        ObstacleKind::Unreachable,
-        ObstacleKind::Tls,
-        ObstacleKind::ServerError,
-        ObstacleKind::TooLarge,
-        ObstacleKind::Malformed,
-        ObstacleKind::NotFound,
-        ObstacleKind::Unsupported,
-        ObstacleKind::TrustRoot,
-        ObstacleKind::Internal,
-    ] {
+    for kind in ObstacleKind::ALL {
         let (world, evil) = guarded();
         world.obstruct("evil", kind);
         world.fail_tag(APP, kind);

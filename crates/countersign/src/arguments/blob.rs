@@ -91,6 +91,7 @@ fn hash_algorithms(evidence: &Evidence, key: Option<&PublicKey>) -> Vec<HashAlgo
     match &evidence.content {
         Content::Message { digest, .. } => {
             algorithms.extend(digest.iter().map(Digest::algorithm));
+            algorithms.extend(evidence.signature_hash);
             let key = match &evidence.signer {
                 SignerMaterial::Certificate(certificate) => Some(certificate.public_key()),
                 SignerMaterial::PublicKeyHint(_) => key,

@@ -3,7 +3,7 @@
 //! A waiver is told on standard error each time, with what is then not known.
 
 use clap::Args;
-use verify::{CertificateTransparency, Demands, Intermediates, Logging, TimeSource};
+use verify::{CertificateTransparency, Demands, Intermediates, Logging, ProviderName, TimeSource};
 
 use crate::ui;
 
@@ -55,6 +55,7 @@ impl DemandArguments {
                 true => Intermediates::BroughtAlong,
                 false => Intermediates::OfTrustRoot,
             },
+            provider: ProviderName::Required,
         }
     }
 

@@ -12,6 +12,7 @@ use evidence::bundle::BUNDLE_SIZE_MAX;
 use evidence::cosign::{self, ANNOTATION_SIZE_MAX, DetachedFiles};
 use verify::Piece;
 
+use super::supplement::{self, HashArgument};
 use crate::exit::Failure;
 use crate::machine;
 
@@ -37,9 +38,16 @@ pub(crate) struct EvidenceArguments {
     #[arg(long, value_name = "FILE", alias = "cert", conflicts_with = "key")]
     certificate: Option<PathBuf>,
 
+    /// A CT log's promise to publish the certificate (JSON), where it is not in the certificate.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    sct: Option<PathBuf>,
+
     /// A timestamp (RFC 3161) of the signature, where that is alone or in an older bundle.
     #[arg(long, value_name = "FILE")]
     rfc3161_timestamp: Option<PathBuf>,
+
+    #[command(flatten)]
+    hash: HashArgument,
 }
 
 impl EvidenceArguments {
@@ -52,22 +60,23 @@ impl EvidenceArguments {
         let timestamp = small(&self.rfc3161_timestamp, "timestamp")?;
         let bundle = self.bundle.as_deref();
         let bundle =
-            bundle.map(|path| machine::read(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
+            bundle.map(|path| machine::read_some(path, "bundle", BUNDLE_SIZE_MAX)).transpose()?;
+        let promise = self.sct.as_deref().map(supplement::promise).transpose()?;
         let signature = self.signature.as_deref().map(DetachedSignature::read).transpose()?;
         let is_alone = signature.is_none() && certificate.is_none() && timestamp.is_none();
         if let Some(bundle) = &bundle
-            && !is_alone
+            && !(is_alone && promise.is_none())
             && !cosign::is_blob_bundle(bundle)
         {
             return Err(Failure::usage("a file is named beside a bundle that holds all of it")
-                .hint("leave out --signature, --certificate and --rfc3161-timestamp"));
+                .hint("leave out --signature, --certificate, --sct and --rfc3161-timestamp"));
         }
         let files = DetachedFiles {
             certificate: certificate.as_deref(),
             log_entry: None,
             timestamp: timestamp.as_deref(),
         };
-        let evidence = match (&signature, bundle.as_deref()) {
+        let mut evidence = match (&signature, bundle.as_deref()) {
             (Some(signature), log_entry) => {
                 let files = DetachedFiles { log_entry, ..files };
                 Evidence::from_detached_signature(&signature.bytes, &files).map_err(Into::into)
@@ -80,6 +89,10 @@ impl EvidenceArguments {
                 }
             }
         };
+        if let Ok(evidence) = &mut evidence {
+            evidence.certificate_timestamps.extend(promise);
+            evidence.signature_hash = self.hash.signature_digest_algorithm;
+        }
         let bundle = self.bundle.as_ref().map(|path| path.display().to_string());
         let source = signature.map(|signature| signature.source).or(bundle).unwrap_or_default();
         Ok(Piece { source, evidence })
@@ -87,19 +100,19 @@ impl EvidenceArguments {
 }
 
 /// What `--signature` names.
-struct DetachedSignature {
+pub(super) struct DetachedSignature {
     /// Where it was found.
-    source: String,
+    pub(super) source: String,
     /// What was found there.
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl DetachedSignature {
     /// A file's content; or, as Cosign takes it, what is no file is the signature itself.
-    fn read(argument: &str) -> Result<Self, Failure> {
+    pub(super) fn read(argument: &str) -> Result<Self, Failure> {
         let path = Path::new(argument);
         if argument == "-" || is_there(path)? {
-            let bytes = machine::read(path, "signature", BUNDLE_SIZE_MAX)?;
+            let bytes = machine::read_some(path, "signature", BUNDLE_SIZE_MAX)?;
             return Ok(Self { source: argument.to_owned(), bytes });
         }
         match STANDARD.decode(argument) {

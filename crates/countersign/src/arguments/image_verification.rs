@@ -10,11 +10,13 @@ use client::registry::{Presence, RawEvidence};
 use client::{Deadline, Layout, Registry};
 use evidence::ImageRef;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use verify::{Obstacle, Piece, Policy, TrustRoot};
+use verify::{Obstacle, Piece, Policy, TrustRoot, WantedIn};
 
+use super::detached_image::DetachedImage;
 use super::images::{self, RegistryArguments};
 use super::instance::{TrustNeeds, TrustRootArguments};
-use super::recursion::{self, RecursionArguments, Target};
+use super::recursion::{self, Recursion, RecursionArguments, Target};
+use super::supplement::{Supplement, SupplementArguments};
 use crate::exit::{Exit, Failure};
 use crate::gather::Gatherer;
 use crate::global::Global;
@@ -40,8 +42,12 @@ pub(crate) struct ImageArguments {
     #[command(flatten)]
     registry: RegistryArguments,
 
+    #[command(flatten)]
+    supplement: SupplementArguments,
+
     /// The images are folders with an OCI layout, as `cosign save` and `skopeo` write. No registry
-    /// is asked.
+    /// is asked. What is signed is the manifest, which names its layers by their digests: whoever
+    /// reads those compares them, as `load` does.
     #[arg(long)]
     pub(crate) local_image: bool,
 
@@ -55,12 +61,28 @@ pub(crate) struct ImageArguments {
     pub(crate) explain: bool,
 }
 
-/// What is judged, and how.
+/// What is wanted of images.
+pub(crate) struct Inquiry {
+    /// What of a trust root that needs.
+    pub(crate) needs: TrustNeeds,
+    /// Where it is said.
+    pub(crate) wanted_in: WantedIn,
+    /// The one signature that is looked at, in place of what lies beside the images.
+    pub(crate) detached: Option<DetachedImage>,
+}
+
+/// How images are judged, wherever they are.
 struct Judge<'j> {
     policy: Policy,
-    registry: &'j Registry,
-    gatherer: Gatherer<'j>,
+    inquiry: &'j Inquiry,
     explain: bool,
+}
+
+/// Where images are judged that are in registries.
+struct Registries<'r> {
+    judge: Judge<'r>,
+    registry: &'r Registry,
+    gatherer: Gatherer<'r>,
 }
 
 impl ImageArguments {
@@ -89,35 +111,42 @@ impl ImageArguments {
     pub(crate) fn judge(
         &self,
         global: &Global,
-        needs: &TrustNeeds,
+        inquiry: &Inquiry,
         policy: impl FnOnce(TrustRoot) -> Result<Policy, Failure>,
     ) -> Result<Vec<Result<Judged, Failure>>, Failure> {
+        let supplement = self.supplement.read()?;
+        if inquiry.detached.is_some() && self.recursion.recursive != Recursion::Index {
+            return Err(Failure::usage(
+                "--signature is about one image, and --recursive about many",
+            )
+            .hint("leave one of them out"));
+        }
+        let judge = |policy| Judge { policy, inquiry, explain: self.explain };
         if self.local_image {
-            let policy = policy(self.trust_root.load_for(needs)?)?;
-            return Ok(self.images.iter().map(|path| self.judge_layout(path, &policy)).collect());
+            let judge = judge(policy(self.trust_root.load_for(&inquiry.needs)?)?);
+            let judged = self.images.iter();
+            let judged = judged.map(|path| self.judge_layout(path, &judge, &supplement));
+            return Ok(judged.collect());
         }
         let parsed = images::parse_all(&self.images)?;
         runtime::block_on(async {
-            let roots = self.trust_root.load_fresh_for(needs, global.deadline()).await?;
-            let policy = policy(roots)?;
+            let deadline = global.deadline();
+            let roots = self.trust_root.load_fresh_for(&inquiry.needs, deadline).await?;
+            let judge = judge(policy(roots)?);
             let registry = self.registry.open(&parsed)?;
             let at_once = usize::from(self.max_workers);
-            let recursion = self.recursion.recursive;
-            let families: Vec<_> = stream::iter(&parsed)
-                .map(|image| recursion::in_registry(&registry, image, recursion, global.deadline()))
-                .buffered(at_once)
-                .collect()
-                .await;
+            let families =
+                self.recursion.families(&registry, &parsed, self.max_workers, global).await;
             let targets = parsed.iter().zip(&families).flat_map(|(image, family)| {
                 let targets = family.iter().flat_map(|family| &family.targets);
                 targets.map(move |target| (image, target))
             });
             let targets: Vec<_> = targets.collect();
             let shared = u16::try_from(targets.len()).unwrap_or(u16::MAX).min(self.max_workers);
-            let gatherer = Gatherer::new(&registry, shared);
-            let judge = Judge { policy, registry: &registry, gatherer, explain: self.explain };
+            let gatherer = Gatherer::new(&registry, shared).with(supplement);
+            let registries = Registries { judge, registry: &registry, gatherer };
             let judged: Result<Vec<_>, _> = stream::iter(targets)
-                .map(|(image, target)| judge.judge(image, target, global.deadline()))
+                .map(|(image, target)| registries.judge(image, target, global.deadline()))
                 .buffered(at_once)
                 .try_collect()
                 .await;
@@ -131,25 +160,38 @@ impl ImageArguments {
         })
     }
 
-    fn judge_layout(&self, folder: &str, policy: &Policy) -> Result<Judged, Failure> {
+    fn judge_layout(
+        &self,
+        folder: &str,
+        judge: &Judge<'_>,
+        supplement: &Supplement,
+    ) -> Result<Judged, Failure> {
         let unreadable = |error| images::unreadable_layout(folder, error);
         let layout = Layout::open(Path::new(folder)).map_err(unreadable)?;
         let family = recursion::in_layout(&layout, folder, self.recursion.recursive)?;
         let outcomes = family.targets.iter().map(|target| {
-            let found = layout.find_evidence(&target.digest);
-            let pieces = found.pieces.into_iter().map(|piece: RawEvidence| Piece {
-                source: format!("{folder}@{}", piece.manifest),
-                evidence: piece.parse(),
-            });
-            let obstacles: Vec<_> = found.obstacles.iter().map(Obstacle::from).collect();
-            let (name, pieces) = (target.name.clone(), pieces.collect());
-            let mut outcome =
-                Outcome::new(policy, self.explain, name, target.digest, pieces, &obstacles);
-            outcome.within = target.within.clone();
+            let (pieces, obstacles) = match &judge.inquiry.detached {
+                Some(detached) => {
+                    let mut piece = detached.piece(None, &target.digest)?;
+                    supplement.complete_piece(&mut piece);
+                    (vec![piece], Vec::new())
+                }
+                None => {
+                    let found = layout.find_evidence(&target.digest);
+                    let pieces = found.pieces.into_iter().map(|raw: RawEvidence| {
+                        let source = format!("{folder}@{}", raw.manifest);
+                        let mut piece = Piece { source, evidence: raw.parse() };
+                        supplement.complete_piece(&mut piece);
+                        piece
+                    });
+                    (pieces.collect(), found.obstacles.iter().map(Obstacle::from).collect())
+                }
+            };
+            let mut outcome = judge.outcome(target, pieces, &obstacles);
             outcome.presence = Some(Presence::There { is_index: target.is_index });
-            outcome
+            Ok(outcome)
         });
-        let outcomes = outcomes.collect();
+        let outcomes = outcomes.collect::<Result<_, Failure>>()?;
         Ok(Judged::new(family, outcomes))
     }
 
@@ -182,26 +224,46 @@ impl ImageArguments {
 }
 
 impl Judge<'_> {
+    fn outcome(&self, target: &Target, pieces: Vec<Piece>, obstacles: &[Obstacle]) -> Outcome {
+        let mut outcome = Outcome::new(
+            &self.policy,
+            self.inquiry.wanted_in,
+            self.explain,
+            target,
+            pieces,
+            obstacles,
+        );
+        outcome.within = target.within.clone();
+        outcome
+    }
+}
+
+impl Registries<'_> {
     async fn judge(
         &self,
         image: &ImageRef,
         target: &Target,
         deadline: Deadline,
     ) -> Result<Outcome, Failure> {
-        let Target { name, digest, .. } = target;
-        let place = images::evidence_place(image)?;
-        // Every check is shown, also where one piece of evidence would do.
-        let enough = if self.explain { None } else { Some((&self.policy, machine::now())) };
-        let (pieces, obstacles) = self.gatherer.gather(enough, &place, digest, deadline).await;
-        let name = name.clone();
-        let mut outcome =
-            Outcome::new(&self.policy, self.explain, name, *digest, pieces, &obstacles);
-        outcome.within = target.within.clone();
+        let Self { judge, registry, gatherer } = self;
+        let digest = &target.digest;
+        let (pieces, obstacles) = match &judge.inquiry.detached {
+            Some(detached) => {
+                let mut piece = detached.piece(Some(image), digest)?;
+                gatherer.supplement().complete_piece(&mut piece);
+                (vec![piece], Vec::new())
+            }
+            None => {
+                let place = images::evidence_place(image)?;
+                // Every check is shown, also where one piece of evidence would do.
+                let enough = (!judge.explain).then(|| (&judge.policy, machine::now()));
+                gatherer.gather(enough, &place, digest, deadline).await
+            }
+        };
+        let mut outcome = judge.outcome(target, pieces, &obstacles);
         outcome.presence = match target.is_index {
             // Only where it can help is it asked what a digest is.
-            None if outcome.is_unsigned() => {
-                self.registry.presence(image, digest, deadline).await.ok()
-            }
+            None if outcome.is_unsigned() => registry.presence(image, digest, deadline).await.ok(),
             None => None,
             is_index => Some(Presence::There { is_index }),
         };

@@ -6,9 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use client::mirror::{self, MAX_AGE, Material, Mirror, MirrorError, Refresh, Settings, Warning};
+use client::mirror::{
+    self, MAX_AGE, Material, Mirror, MirrorError, Origin, Refresh, Settings, Warning,
+};
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
 use client::{ClientTrustConfig, Deadline, Http};
 use verify::TrustRoot;
@@ -127,29 +130,36 @@ impl TrustRootArguments {
 
     fn named(&self) -> Result<Option<TrustRoot>, Failure> {
         if let Some(path) = &self.trust_config {
+            tracing::debug!("whom to trust: the trust root in {}", path.display());
             return Ok(Some(read_trust_config(path)?.trust_root));
         }
         let Some(path) = &self.trusted_root else { return Ok(None) };
-        let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
-        let json = machine::read(path, "trusted root", size_max)?;
-        let root = TrustRoot::pin(&json).map_err(|error| {
-            Failure::usage(format!("cannot use the trusted root {}", path.display()))
-                .caused_by(error)
-        })?;
-        Ok(Some(root))
+        tracing::debug!("whom to trust: the trust root in {}", path.display());
+        read_trusted_root(path).map(Some)
     }
+}
+
+/// Reads a trusted root that the user named.
+pub(crate) fn read_trusted_root(path: &Path) -> Result<TrustRoot, Failure> {
+    let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
+    let json = machine::read(path, "trusted root", size_max)?;
+    TrustRoot::pin(&json).map_err(|error| {
+        Failure::usage(format!("cannot use the trusted root {}", path.display())).caused_by(error)
+    })
 }
 
 /// What the mirror says, or said not long ago.
 pub(crate) async fn material(http: &Arc<Http>, deadline: Deadline) -> Result<Material, Failure> {
     let mirror = mirror()?;
     let asked = mirror.material(http, Refresh::After(MAX_AGE), machine::now(), deadline).await;
-    told(asked)
+    told(&mirror, asked)
 }
 
 /// What is kept of what the mirror said, else what is built in.
 pub(crate) async fn kept_material() -> Result<Material, Failure> {
-    told(mirror()?.offline_material(machine::now()).await)
+    let mirror = mirror()?;
+    let kept = mirror.offline_material(machine::now()).await;
+    told(&mirror, kept)
 }
 
 async fn kept_trust_root_among() -> Result<TrustRoot, Failure> {
@@ -162,6 +172,7 @@ fn kept_trust_root() -> Result<TrustRoot, Failure> {
         && settings.root.is_none()
         && settings.folder.as_ref().is_none_or(|folder| !folder.exists());
     if untouched {
+        tracing::debug!("whom to trust: the public Sigstore instance, as it is built in");
         return Ok(TrustRoot::public_good());
     }
     runtime::block_on_here(kept_trust_root_among())
@@ -174,14 +185,29 @@ fn trust_root_of(material: &Material) -> Result<TrustRoot, Failure> {
 }
 
 /// Tells the warnings. That the built-in copy is used is none where nothing else was asked for.
-fn told(material: Result<Material, MirrorError>) -> Result<Material, Failure> {
+fn told(mirror: &Mirror, material: Result<Material, MirrorError>) -> Result<Material, Failure> {
     let material = material.map_err(not_known)?;
+    tracing::debug!("whom to trust: the instance of {}, {}", mirror.url(), age(material.origin()));
     for warning in material.warnings() {
         if !matches!(warning, Warning::Shipped) {
             ui::note(&warning.to_string());
         }
     }
     Ok(material)
+}
+
+/// From when it is.
+fn age(origin: Origin) -> String {
+    match origin {
+        Origin::Mirror => "which was asked now".to_owned(),
+        Origin::LastGood { fetched: Some(fetched) } => {
+            let age_s = machine::now().seconds().saturating_sub(fetched.seconds());
+            let age = Duration::from_secs(u64::try_from(age_s).unwrap_or_default());
+            format!("which was asked {} ago, at {fetched}", humantime::format_duration(age))
+        }
+        Origin::LastGood { fetched: None } => "from a copy that another client left".to_owned(),
+        Origin::Shipped => "as it is built in".to_owned(),
+    }
 }
 
 /// Whom to believe is not known, so that nothing can be told.

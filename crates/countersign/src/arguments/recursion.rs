@@ -5,10 +5,12 @@ use clap::{Args, ValueEnum};
 use client::registry::{IndexContent, ManifestContent, Named, NamedKind};
 use client::{Deadline, Layout, Registry};
 use evidence::{Digest, ImageRef};
+use futures::stream::{self, StreamExt};
 use verify::Obstacle;
 
 use super::images;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::ui::verdict::Within;
 
 /// How far an index is looked into.
@@ -20,6 +22,23 @@ pub(crate) struct RecursionArguments {
         default_value_t = Recursion::Index, default_missing_value = "all",
         env = "COUNTERSIGN_RECURSIVE")]
     pub(crate) recursive: Recursion,
+}
+
+impl RecursionArguments {
+    /// Finds out for several references what is to be looked at because of them, so many at once.
+    pub(crate) async fn families(
+        self,
+        registry: &Registry,
+        images: &[ImageRef],
+        at_once: u16,
+        global: &Global,
+    ) -> Vec<Result<Family, Failure>> {
+        stream::iter(images)
+            .map(|image| in_registry(registry, image, self.recursive, global.deadline()))
+            .buffered(usize::from(at_once))
+            .collect()
+            .await
+    }
 }
 
 /// What of an index must be signed.
@@ -67,7 +86,7 @@ pub(crate) struct Target {
 }
 
 /// Finds out what is to be looked at because of a reference.
-pub(crate) async fn in_registry(
+async fn in_registry(
     registry: &Registry,
     image: &ImageRef,
     recursion: Recursion,

@@ -11,7 +11,7 @@ use verify::{Artifact, Case, ClaimPattern, Ground, Obstacle, Piece, Policy, Verd
 
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::instance::TrustRootArguments;
-use crate::arguments::recursion::{self, Family, RecursionArguments, Target};
+use crate::arguments::recursion::{Family, RecursionArguments, Target};
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::gather::Gatherer;
@@ -89,12 +89,8 @@ impl Coverage {
             let parsed = distinct(&wanted)?;
             let registry = self.registry.open(&parsed)?;
             let at_once = usize::from(self.max_workers);
-            let recursion = self.recursion.recursive;
-            let families: Vec<_> = stream::iter(&parsed)
-                .map(|image| recursion::in_registry(&registry, image, recursion, global.deadline()))
-                .buffered(at_once)
-                .collect()
-                .await;
+            let families =
+                self.recursion.families(&registry, &parsed, self.max_workers, global).await;
             let sights: Vec<_> = parsed.iter().zip(&families).flat_map(sights).collect();
             let look = Look {
                 policy,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use evidence::Evidence;
 use evidence::bundle::BUNDLE_SIZE_MAX;
-use verify::{Artifact, Case, ClaimPattern, Piece, Policy, Verdict};
+use verify::{Artifact, Case, ClaimPattern, Piece, Policy, Verdict, WantedIn};
 
 use crate::arguments::blob::Blob;
 use crate::arguments::images::{self, RegistryArguments};
@@ -57,9 +57,9 @@ impl Explain {
 
     fn explain_blob(&self, bundle: &Path) -> Result<Exit, Failure> {
         let (signer, needs) = (self.signer.wanted_or_anybody()?, self.signer.trust_needs()?);
-        let roots = self.trust_root.load_for(&needs)?;
         let json = machine::read_some(bundle, "bundle", BUNDLE_SIZE_MAX)?;
         let evidence = Evidence::from_file(&json);
+        let roots = self.trust_root.load_for(&needs)?;
         let blob = Blob::read(self.artifact.as_ref(), evidence.as_ref().ok(), signer.key())?;
         let policy = signer.policy(roots, ClaimPattern::any());
         let pieces = [Piece { source: bundle.display().to_string(), evidence }];
@@ -86,7 +86,7 @@ impl Explain {
     }
 
     fn show(&self, policy: &Policy, case: &Case<'_>) -> Exit {
-        let (verdict, explanations) = policy.explain(case, machine::now());
+        let (verdict, explanations) = policy.explain(case, machine::now(), WantedIn::Flags);
         let shown = Shown {
             name: &self.artifact,
             digest: case.artifact.digest(),
@@ -94,6 +94,7 @@ impl Explain {
             explanations: &explanations,
             within: None,
             hint: None,
+            wanted_in: WantedIn::Flags,
         };
         let question = match self.signer.is_given() {
             true => Question::Verification,

@@ -19,7 +19,7 @@ use verify::{Artifact, Case, ClaimKind, ClaimPattern, Verdict};
 use crate::arguments::attaching::{FormatArguments, Formats, Shelf, bundle};
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::signing::{self, SigningArguments};
-use crate::arguments::{annotations, trust};
+use crate::arguments::{annotations, wanted};
 use crate::exit::{Exit, Failure};
 use crate::gather::gather;
 use crate::global::Global;
@@ -232,7 +232,7 @@ async fn is_signed(
 ) -> Result<bool, Failure> {
     let Shelf { registry, image, manifest, deadline } = shelf;
     let claim = ClaimPattern { kind: ClaimKind::Signature, annotations: annotations.clone() };
-    let policy = trust::of_session(session, claim)?;
+    let policy = wanted::of_session(session, claim)?;
     let (pieces, obstacles) = gather(registry, image, &manifest.digest, *deadline).await;
     let artifact = Artifact::from_digest(manifest.digest);
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &obstacles };

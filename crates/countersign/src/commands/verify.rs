@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use verify::{ClaimKind, ClaimPattern, Policy, TrustRoot};
+use verify::{ClaimKind, ClaimPattern, Policy, TrustRoot, WantedIn};
 
 use crate::arguments::annotations;
-use crate::arguments::image_verification::{self, ImageArguments, Judged, Outcome};
+use crate::arguments::detached_image::DetachedImageArguments;
+use crate::arguments::image_verification::{self, ImageArguments, Inquiry, Judged, Outcome};
 use crate::arguments::policy_files::PolicyFile;
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
@@ -26,6 +27,9 @@ use crate::ui::{self, VerifyOutput};
 pub(crate) struct Verify {
     #[command(flatten)]
     images: ImageArguments,
+
+    #[command(flatten)]
+    detached: DetachedImageArguments,
 
     #[command(flatten)]
     signer: SignerArguments,
@@ -66,7 +70,15 @@ type PolicyUnder<'a> = Box<dyn FnOnce(TrustRoot) -> Result<Policy, Failure> + 'a
 impl Verify {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.policy()?;
-        let judged = self.images.judge(global, &self.signer.trust_needs()?, policy)?;
+        let inquiry = Inquiry {
+            needs: self.signer.trust_needs()?,
+            wanted_in: match self.policy_file {
+                Some(_) => WantedIn::PolicyFile,
+                None => WantedIn::Flags,
+            },
+            detached: self.detached.read()?,
+        };
+        let judged = self.images.judge(global, &inquiry, policy)?;
         self.print(&judged);
         Ok(image_verification::exit(&judged))
     }

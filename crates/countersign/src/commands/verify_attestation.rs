@@ -1,10 +1,10 @@
 //! `verify-attestation`: what was attested about images, and by whom.
 
 use clap::Args;
-use verify::{Ground, Verdict};
+use verify::{Ground, Verdict, WantedIn};
 
 use crate::arguments::attestations::AttestationArguments;
-use crate::arguments::image_verification::{self, ImageArguments, Outcome};
+use crate::arguments::image_verification::{self, ImageArguments, Inquiry, Outcome};
 use crate::arguments::trust::SignerArguments;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -39,8 +39,12 @@ pub(crate) struct VerifyAttestation {
 impl VerifyAttestation {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
-        let needs = self.signer.trust_needs()?;
-        let judged = self.images.judge(global, &needs, |roots| Ok(policy(roots)))?;
+        let inquiry = Inquiry {
+            needs: self.signer.trust_needs()?,
+            wanted_in: WantedIn::Flags,
+            detached: None,
+        };
+        let judged = self.images.judge(global, &inquiry, |roots| Ok(policy(roots)))?;
         let output = VerifyOutput::chosen(self.output);
         self.images.show(&judged, output);
         if output == VerifyOutput::Json && !self.images.explain {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use verify::{Case, ClaimPattern};
+use verify::{Case, ClaimPattern, WantedIn};
 
 use crate::arguments::blob::Blob;
 use crate::arguments::detached::EvidenceArguments;
@@ -44,8 +44,8 @@ pub(crate) struct VerifyBlob {
 impl VerifyBlob {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let (wanted, needs) = (self.signer.wanted()?, self.signer.trust_needs()?);
-        let roots = self.trust_root.load_for(&needs)?;
         let piece = self.evidence.read()?;
+        let roots = self.trust_root.load_for(&needs)?;
         let blob = Blob::read(&self.artifact, piece.evidence.as_ref().ok(), wanted.key())?;
         let artifact = blob.artifact();
         let policy = wanted.policy(roots, ClaimPattern::any());
@@ -53,7 +53,7 @@ impl VerifyBlob {
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
         let now = machine::now();
         let (verdict, explanations) = if self.explain || self.output == Output::Json {
-            policy.explain(&case, now)
+            policy.explain(&case, now, WantedIn::Flags)
         } else {
             (policy.judge(&case, now), Vec::new())
         };
@@ -65,6 +65,7 @@ impl VerifyBlob {
             explanations: &explanations,
             within: None,
             hint: None,
+            wanted_in: WantedIn::Flags,
         };
         match self.output {
             Output::Text => ui::verdict::print_text(&shown),

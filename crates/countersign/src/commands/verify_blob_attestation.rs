@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use evidence::Digest;
-use verify::Case;
+use verify::{Case, WantedIn};
 
 use crate::arguments::attestations::AttestationArguments;
 use crate::arguments::blob::Blob;
@@ -59,14 +59,15 @@ pub(crate) struct VerifyBlobAttestation {
 impl VerifyBlobAttestation {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
-        let policy = policy(self.trust_root.load_for(&self.signer.trust_needs()?)?);
-        let pieces = [self.evidence.read()?];
+        let needs = self.signer.trust_needs()?;
         let argument = self.argument()?;
+        let pieces = [self.evidence.read()?];
+        let policy = policy(self.trust_root.load_for(&needs)?);
         // An envelope is never signed by way of the file.
         let blob = Blob::read(&argument, pieces[0].evidence.as_ref().ok(), None)?;
         let artifact = blob.artifact();
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
-        let (verdict, explanations) = policy.explain(&case, machine::now());
+        let (verdict, explanations) = policy.explain(&case, machine::now(), WantedIn::Flags);
         let wants_checks = self.explain || self.output == Output::Json;
         let name = argument.display().to_string();
         let shown = ui::verdict::Shown {
@@ -76,6 +77,7 @@ impl VerifyBlobAttestation {
             explanations: if wants_checks { &explanations } else { &[] },
             within: None,
             hint: None,
+            wanted_in: WantedIn::Flags,
         };
         match self.output {
             Output::Text => ui::verdict::print_text(&shown),

@@ -6,7 +6,7 @@ mod text;
 
 use evidence::Digest;
 use serde::{Serialize, Serializer};
-use verify::{Explanation, Refusal, Verdict};
+use verify::{Explanation, Refusal, Verdict, WantedIn};
 
 use super::terminal::{eprintln, println};
 use crate::exit::Exit;
@@ -25,6 +25,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) within: Option<&'a Within>,
     /// What can be done, beyond what the reasons of the verdict say.
     pub(crate) hint: Option<&'a str>,
+    /// Where it is said what is wanted, which is what hints name.
+    pub(crate) wanted_in: WantedIn,
 }
 
 /// What was asked about the evidence.

@@ -8,6 +8,7 @@ mod beside;
 mod blobs;
 mod bundles;
 mod coverage;
+mod detached;
 mod empty;
 mod files;
 mod initialize;

@@ -4,7 +4,9 @@ use crypto::merkle::NodeHash;
 use crypto::{Hash, HashAlgorithm};
 use evidence::{Digest, TreeSize};
 
-use super::Refusal;
+use super::{EntryPart, Refusal};
+use crate::explain::WantedIn;
+use crate::identity;
 
 impl Refusal {
     /// What was wanted, and what was found.
@@ -16,7 +18,7 @@ impl Refusal {
         match self {
             Self::NoEvidence => text(&"a signature or attestation", &"none"),
             Self::WrongIdentity { wanted, issuer, subject } => {
-                text(&wanted.join(" or "), &format_args!("`{subject}` vouched for by `{issuer}`"))
+                text(&wanted.join(" or "), &identity::found(subject, issuer))
             }
             Self::WrongExtension { extension, wanted, found } => text(
                 &format_args!("{} {wanted}", extension.name()),
@@ -87,64 +89,108 @@ impl Refusal {
         text
     }
 
-    /// What an operator can do, where there is something.
+    /// What an operator can do, where there is something, in the words of where it is said what is
+    /// wanted.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoEvidence => Some("sign the artifact, or look at another digest or repository"),
-            Self::WrongIdentity { .. } => Some(
-                "if this signer is right, name it with --certificate-identity and \
-                 --certificate-oidc-issuer, or in the policy's identities",
-            ),
+    pub fn hint(&self, wanted_in: WantedIn) -> Option<&'static str> {
+        let hint = match self {
+            Self::NoEvidence => "sign the artifact, or look at another digest or repository",
+            Self::WrongIdentity { .. } => match wanted_in {
+                WantedIn::Flags => {
+                    "if this signer is right, name it with --certificate-identity and \
+                     --certificate-oidc-issuer"
+                }
+                WantedIn::PolicyFile => {
+                    "if this signer is right, name it among the policy's `signers`"
+                }
+            },
+            Self::WrongExtension { .. } => match wanted_in {
+                WantedIn::Flags => "if this value is right, give it to the flag that wants another",
+                WantedIn::PolicyFile => {
+                    "if this value is right, correct it under the signer's `extensions`"
+                }
+            },
             Self::UnknownLog { .. }
             | Self::UnknownAuthority
-            | Self::UnknownTimestampAuthority { .. } => Some(
+            | Self::UnknownTimestampAuthority { .. }
+            | Self::NotValidNow { unknown_timestamp: Some(_), .. } => {
                 "if it was signed with a private instance, give its trust root with --trusted-root \
-                 or --trust-config",
-            ),
-            Self::NoCertificateTimestamp { .. } => Some(
-                "if it was signed with a private instance, give its trust root with --trusted-root \
-                 or --trust-config; if that has no CT log, --insecure-ignore-sct does without",
-            ),
-            Self::NotLogged => Some(
-                "sign it again in a log; if it was left out on purpose, --insecure-ignore-tlog does \
-                 without",
-            ),
-            Self::NoSignedTimestamp => Some(
+                 or --trust-config"
+            }
+            Self::NoCertificateTimestamp { .. } => match wanted_in {
+                WantedIn::Flags => {
+                    "if it was signed with a private instance, give its trust root with \
+                     --trusted-root or --trust-config; if that has no CT log, --insecure-ignore-sct \
+                     does without"
+                }
+                WantedIn::PolicyFile => {
+                    "if it was signed with a private instance, give its trust root with \
+                     --trusted-root or --trust-config; a policy file waives no CT log"
+                }
+            },
+            Self::NotLogged => match wanted_in {
+                WantedIn::Flags => {
+                    "sign it again in a log; if it was left out on purpose, --insecure-ignore-tlog \
+                     does without"
+                }
+                WantedIn::PolicyFile => "sign it again in a log: a policy file waives none",
+            },
+            Self::NoSignedTimestamp => {
                 "sign again with a timestamp authority; without --use-signed-timestamps the time \
-                 that a log promises suffices",
-            ),
+                 that a log promises suffices"
+            }
             Self::WrongArtifact { .. } => {
-                Some("check that this is the artifact that was signed, unchanged")
+                "check that this is the artifact that was signed, unchanged"
             }
-            Self::NoCertificate => Some("give the public key with --key"),
-            Self::ChainNotAllowed => Some("--allow-certificate-chain takes it all the same"),
-            Self::WrongKey => Some("check that --key is the signer's public key"),
-            Self::EntryMismatch { what: "signer", .. } => {
-                Some("check that --key, if it is given, is the signer's public key")
-            }
-            Self::BadSignature => Some(
-                "check that this is what was signed, and of --key that it is the signer's public \
-                 key",
-            ),
+            Self::NoCertificate => match wanted_in {
+                WantedIn::Flags => "give the public key with --key",
+                WantedIn::PolicyFile => {
+                    "name the public key among the policy's `signers`, as `key`"
+                }
+            },
+            Self::ChainNotAllowed => match wanted_in {
+                WantedIn::Flags => "--allow-certificate-chain takes it all the same",
+                WantedIn::PolicyFile => "sign it again with a client that keeps to the format",
+            },
+            Self::WrongKey => match wanted_in {
+                WantedIn::Flags => "check that --key is the signer's public key",
+                WantedIn::PolicyFile => "check that the policy's `key` is the signer's public key",
+            },
+            Self::EntryMismatch { what: EntryPart::Signer, .. } => match wanted_in {
+                WantedIn::Flags => {
+                    "check that --key or --certificate, if it is given, is the signer's"
+                }
+                WantedIn::PolicyFile => {
+                    "check that the policy's `key`, if it has one, is the signer's public key"
+                }
+            },
+            Self::BadSignature => match wanted_in {
+                WantedIn::Flags => {
+                    "check that this is what was signed, and of --key or --certificate that it is \
+                     the signer's"
+                }
+                WantedIn::PolicyFile => {
+                    "check that this is what was signed, and that the policy's `key` is the signer's \
+                     public key"
+                }
+            },
             Self::DigestNotKnown { .. } | Self::ArtifactNotKnown => {
-                Some("give the artifact itself, not only its digest")
+                "give the artifact itself, not only its digest"
             }
-            Self::NoTrustedTime | Self::NotValidNow { .. } => Some(
-                "sign again with a timestamp authority, or with a log that promises a time (v1)",
-            ),
-            Self::TimeInFuture { .. } => Some("check this machine's clock"),
-            Self::TooOld { .. } => {
-                Some("sign or scan it again, or allow a greater age in the policy")
+            Self::NoTrustedTime | Self::NotValidNow { .. } => {
+                "sign again with a timestamp authority, or with a log that promises a time (v1)"
             }
+            Self::TimeInFuture { .. } => "check this machine's clock",
+            Self::TooOld { .. } => "sign or scan it again, or allow a greater age in the policy",
             Self::TooFewSigners { .. } => {
-                Some("have another signer sign it, or lower the threshold in the policy")
+                "have another signer sign it, or lower the threshold in the policy"
             }
             Self::ProgramFailed { .. } => {
-                Some("correct the policy's program, or make it ask less of so large a statement")
+                "correct the policy's program, or make it ask less of so large a statement"
             }
-            Self::NothingVouches => Some("name in the policy who has to sign the artifact"),
-            _ => None,
-        }
+            Self::NothingVouches => "name in the policy who has to sign the artifact",
+            _ => return None,
+        };
+        Some(hint)
     }
 }

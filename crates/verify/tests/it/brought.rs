@@ -14,7 +14,7 @@ use crate::judging::{demanding, explain_piece, piece};
 use crate::waivers::CHAINED;
 
 /// A bundle in that format whose chain brings these along.
-fn bringing(scene: &Scene, format: Format, brought: &[Vec<u8>]) -> Sealed {
+pub(crate) fn bringing(scene: &Scene, format: Format, brought: &[Vec<u8>]) -> Sealed {
     let mut sealed = scene.clone().in_format(format).seal();
     let leaf = sealed.certificate.clone().unwrap();
     let certificates: Vec<_> =
@@ -25,14 +25,18 @@ fn bringing(scene: &Scene, format: Format, brought: &[Vec<u8>]) -> Sealed {
     sealed
 }
 
-fn prove(scene: &Scene, sealed: &Sealed, demands: Demands) -> Result<VerifiedClaim, Refusal> {
+pub(crate) fn prove(
+    scene: &Scene,
+    sealed: &Sealed,
+    demands: Demands,
+) -> Result<VerifiedClaim, Refusal> {
     let artifact = Artifact::from_bytes(&sealed.artifact);
     let piece = piece("bundle", &sealed.bundle_json());
     explain_piece(scene, piece, demanding(scene, sealed, demands), &artifact).0
 }
 
 /// The scene under a trust root that holds only the top of the chain.
-fn top_only(scene: Scene) -> Scene {
+pub(crate) fn top_only(scene: Scene) -> Scene {
     scene.on_trust_root(|root| {
         let chain = at(root, "/certificateAuthorities/0/certChain/certificates");
         let top = chain.as_array_mut().unwrap().pop().unwrap();
@@ -41,7 +45,7 @@ fn top_only(scene: Scene) -> Scene {
 }
 
 /// The authorities below the top, issuing one first.
-fn below_top(instance: &Instance) -> Vec<Vec<u8>> {
+pub(crate) fn below_top(instance: &Instance) -> Vec<Vec<u8>> {
     let mut issued = instance.issue().authorities;
     issued.pop();
     issued

@@ -2,7 +2,7 @@
 
 use testkit::Scene;
 use testkit::log::Kind;
-use verify::{Artifact, Check, Explanation, VerifiedClaim, explain::Outcome};
+use verify::{Artifact, Check, Explanation, VerifiedClaim, WantedIn, explain::Outcome};
 
 use crate::judging::{JUDGED, Judged, explain_about};
 
@@ -95,7 +95,7 @@ fn what_refused_stands_last_with_its_check() {
             mutant.name
         );
         assert_eq!((last.wanted.clone(), last.found.clone()), refusal.wanted_and_found());
-        assert_eq!(last.hint.as_deref(), refusal.hint());
+        assert_eq!(last.hint.as_deref(), refusal.hint(WantedIn::Flags));
         assert!(before.iter().all(|line| line.outcome != Outcome::Failed), "{}", mutant.name);
     }
 }

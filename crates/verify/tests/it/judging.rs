@@ -7,7 +7,7 @@ use testkit::mutants::{self, Mutant};
 use testkit::{Scene, Sealed, Signer};
 use verify::{
     Artifact, Authority, Case, Demands, Explanation, Ground, IdentityPattern, NonEmpty, Pattern,
-    Piece, Policy, Refusal, Requirement, TrustRoot, Verdict, VerifiedClaim,
+    Piece, Policy, Refusal, Requirement, TrustRoot, Verdict, VerifiedClaim, WantedIn,
 };
 
 /// What the scene's verifier wants: its identity, or its key, and all that is demanded.
@@ -75,7 +75,7 @@ pub(crate) fn explain_piece(
     let pieces = [piece];
     let case = Case { artifact, pieces: &pieces, obstacles: &[] };
     let policy = policy(vec![authority]);
-    let (verdict, mut explanations) = policy.explain(&case, now(scene));
+    let (verdict, mut explanations) = policy.explain(&case, now(scene), WantedIn::Flags);
     // Explaining decides nothing.
     let quiet = policy.judge(&case, now(scene));
     assert_eq!(

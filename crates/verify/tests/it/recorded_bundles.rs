@@ -9,7 +9,7 @@ use evidence::bundle::ParseBundleError;
 use evidence::{Evidence, UnixTime};
 use verify::{
     Artifact, Authority, Case, Demands, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Reason,
-    Refusal, Requirement, TrustRoot, Verdict,
+    Refusal, Requirement, TrustRoot, Verdict, WantedIn,
 };
 
 const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
@@ -72,7 +72,7 @@ fn judge(case: &Path, by_digest_only: bool) -> Result<Verdict, String> {
         evidence: Evidence::from_bundle(&bundle).map_err(Into::into),
     }];
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
-    let (verdict, explanations) = policy.explain(&case, NOW);
+    let (verdict, explanations) = policy.explain(&case, NOW, WantedIn::Flags);
     for line in explanations.iter().flat_map(|explanation| &explanation.lines) {
         println!("  {:?}", line);
     }

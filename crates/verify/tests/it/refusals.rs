@@ -10,8 +10,8 @@ use evidence::{Digest, Evidence};
 use testkit::log::Kind;
 use testkit::{Scene, accepted, mutants};
 use verify::{
-    Artifact, Authority, Case, NonEmpty, Observers, Pattern, Piece, Refusal, Thresholds, TrustRoot,
-    Verdict,
+    Artifact, Authority, Case, EntryPart, NonEmpty, Observers, Pattern, Piece, Refusal, Thresholds,
+    TrustRoot, Verdict, WantedIn,
 };
 
 use crate::judging::{
@@ -403,13 +403,14 @@ fn hints_say_what_to_do() {
         ("NotLogged", "--insecure-ignore-tlog"),
         ("ChainNotAllowed", "--allow-certificate-chain"),
         ("TimeInFuture", "clock"),
+        ("WrongExtension", "the flag"),
     ];
     for Judged { mutant, outcome, .. } in JUDGED.iter() {
         let refusal = outcome.as_ref().unwrap_err();
-        let found = refusal.hint();
+        let found = refusal.hint(WantedIn::Flags);
         let wanted = match refusal {
             // What another key than the one named looks like, which says nothing of an index.
-            Refusal::EntryMismatch { index: 0, what: "signer" } => {
+            Refusal::EntryMismatch { index: 0, what: EntryPart::Signer } => {
                 let message = "the log entry is about a signature with another key than this one";
                 assert_eq!(refusal.to_string(), message);
                 Some("--key")
@@ -433,8 +434,29 @@ fn hints_say_what_to_do() {
         (Refusal::DigestNotKnown { wanted }, "the artifact itself"),
         (Refusal::ArtifactNotKnown, "the artifact itself"),
     ] {
-        assert!(refusal.hint().unwrap().contains(words), "{refusal:?}");
+        assert!(refusal.hint(WantedIn::Flags).unwrap().contains(words), "{refusal:?}");
     }
+}
+
+/// Whoever wrote a policy file is told of its lines, and of no flag that cannot stand beside one.
+#[test]
+fn hints_under_a_policy_file_name_what_it_can_say() {
+    // What chooses the trust root, and nothing of a verification.
+    let beside = ["--trusted-root", "--trust-config"];
+    let mut different = 0;
+    let signer = Refusal::EntryMismatch { index: 0, what: EntryPart::Signer };
+    let judged = JUDGED.iter().map(|judged| judged.outcome.as_ref().unwrap_err());
+    for refusal in judged.chain([&signer, &Refusal::ChainNotAllowed, &Refusal::WrongKey]) {
+        let [flags, file] = [WantedIn::Flags, WantedIn::PolicyFile].map(|it| refusal.hint(it));
+        assert_eq!(flags.is_some(), file.is_some(), "{refusal:?}");
+        let Some(file) = file else { continue };
+        let flags_named = file.split_whitespace().filter(|word| word.starts_with("--"));
+        let named: Vec<_> =
+            flags_named.map(|word| word.trim_end_matches([';', ',', ':'])).collect();
+        assert!(named.iter().all(|flag| beside.contains(flag)), "{refusal:?}: {file}");
+        different += usize::from(flags != Some(file));
+    }
+    assert!(different > 5, "{different}");
 }
 
 #[test]

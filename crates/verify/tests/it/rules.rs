@@ -15,7 +15,7 @@ use testkit::{Scene, Sealed};
 use verify::{
     Artifact, Authority, Case, ClaimKind, ClaimPattern, Ground, IdentityPattern, NonEmpty,
     Objection, Obstacle, ObstacleKind, Pattern, Piece, Policy, Predicate, Question, Refusal,
-    Requirement, Rule, Verdict, Which,
+    Requirement, Rule, Verdict, WantedIn, Which,
 };
 
 use crate::judging::{authority, now, piece, variant};
@@ -105,7 +105,7 @@ impl Court {
         let policy = Policy { name: "test".to_owned(), requirements };
         let artifact = Artifact::from_bytes(&self.sealed.artifact);
         let case = Case { artifact: &artifact, pieces, obstacles };
-        let (explained, _) = policy.explain(&case, now(&self.scene));
+        let (explained, _) = policy.explain(&case, now(&self.scene), WantedIn::PolicyFile);
         let judged = policy.judge(&case, now(&self.scene));
         assert_eq!(told(&explained), told(&judged), "explaining decides nothing");
         judged
@@ -567,7 +567,7 @@ fn the_words_of_each_refusal_tell_both_sides() {
     let (wanted, found) = reasons.first().refusal.wanted_and_found();
     assert_eq!(wanted, "seen at most 60 seconds ago");
     assert!(found.starts_with("seen 3600 seconds ago, at 20"), "{found}");
-    assert!(reasons.first().refusal.hint().is_some());
+    assert!(reasons.first().refusal.hint(WantedIn::PolicyFile).is_some());
     let said = vec!["one".to_owned(), "two".to_owned()];
     let refusal = Refusal::ProgramRefused { program: "p.rego".to_owned(), said };
     assert_eq!(refusal.to_string(), "`p.rego` does not accept what was said: one; two");

@@ -4,7 +4,7 @@
 use testkit::{Key, Scene, Sealed};
 use verify::{
     Artifact, Authority, Case, Ground, NonEmpty, Obstacle, ObstacleKind, Piece, Policy, Refusal,
-    Requirement, Verdict,
+    Requirement, Verdict, WantedIn,
 };
 
 use crate::judging::{authority, now, piece};
@@ -248,7 +248,7 @@ fn each_authority_judges_under_its_own_trust_root() {
 #[test]
 fn patterns_match_what_they_say() {
     use verify::Pattern;
-    use verify::policy::{BadPattern, REGEX_SIZE_MAX};
+    use verify::identity::{BadPattern, REGEX_SIZE_MAX};
     assert_eq!(Pattern::exact("").unwrap_err(), BadPattern::Empty);
     assert_eq!(Pattern::regex("").unwrap_err(), BadPattern::Empty);
     let found = REGEX_SIZE_MAX + 1;
@@ -331,7 +331,7 @@ fn explanations_name_every_piece_under_every_authority() {
     let policy = Policy { name: "test".to_owned(), requirements: NonEmpty::new(requirement) };
     let artifact = Artifact::from_bytes(&court.sealed.artifact);
     let case = Case { artifact: &artifact, pieces: &pieces, obstacles: &[] };
-    let (verdict, explanations) = policy.explain(&case, now(&court.scene));
+    let (verdict, explanations) = policy.explain(&case, now(&court.scene), WantedIn::Flags);
     assert!(matches!(verdict, Verdict::Admit(_)));
     let told: Vec<_> = explanations
         .iter()
@@ -342,22 +342,7 @@ fn explanations_name_every_piece_under_every_authority() {
 
 #[test]
 fn obstacles_are_told_in_words() {
-    let kinds = [
-        ObstacleKind::Unauthorized,
-        ObstacleKind::Forbidden,
-        ObstacleKind::RateLimited,
-        ObstacleKind::TimedOut,
-        ObstacleKind::Unreachable,
-        ObstacleKind::Tls,
-        ObstacleKind::ServerError,
-        ObstacleKind::TooLarge,
-        ObstacleKind::Malformed,
-        ObstacleKind::NotFound,
-        ObstacleKind::Unsupported,
-        ObstacleKind::TrustRoot,
-        ObstacleKind::Busy,
-        ObstacleKind::Internal,
-    ];
+    let kinds = ObstacleKind::ALL;
     let words: std::collections::BTreeSet<_> = kinds.iter().map(ToString::to_string).collect();
     assert_eq!(words.len(), kinds.len());
     assert!(words.iter().all(|text| text.len() > 5), "{words:?}");

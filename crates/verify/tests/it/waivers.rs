@@ -13,9 +13,9 @@ use testkit::{Key, Scene, SealedLayer, accepted, mutants};
 use verify::explain::Outcome;
 use verify::time::Observer;
 use verify::{
-    Artifact, Authority, CertificateTransparency, Check, Demands, Explanation, Intermediates,
-    Logging, Observers, Piece, Refusal, Rule, Thresholds, TimeSource, TrustRoot, Verdict,
-    VerifiedClaim, Which,
+    Artifact, Authority, CertificateTransparency, Check, Demands, Explanation, IdentityPattern,
+    Intermediates, Logging, Observers, Pattern, Piece, ProviderName, Refusal, Rule, Thresholds,
+    TimeSource, TrustRoot, Verdict, VerifiedClaim, WantedIn, Which,
 };
 
 use crate::judging::{demanding, explain_piece, now, piece, policy, variant};
@@ -128,6 +128,7 @@ fn what_holds_all_the_same_is_told_as_proven() {
         transparency: CertificateTransparency::Waived,
         time: TimeSource::AnyTrusted,
         intermediates: Intermediates::BroughtAlong,
+        provider: ProviderName::Waived,
     };
     for (name, scene) in accepted::all() {
         let claim = prove(&scene, lenient).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
@@ -168,8 +169,19 @@ fn a_certificate_is_judged_at_a_signed_time_else_now() {
         let expired = scene.clone().with(|scene| scene.now = late);
         let refusal = prove(&expired, UNLOGGED).unwrap_err();
         assert!(matches!(refusal, Refusal::NotValidNow { .. }), "{refusal:?}");
-        // Whoever stamped it in time keeps it good.
-        prove(&expired.clone().with(|scene| scene.timestamps = 1), UNLOGGED).unwrap();
+        // Whoever stamped it in time keeps it good; that nobody knows who stamped it is told.
+        let stamped = expired.clone().with(|scene| scene.timestamps = 1);
+        prove(&stamped, UNLOGGED).unwrap();
+        let by_nobody = stamped.on_token(|token| token.signer_serial = vec![9]);
+        let unknown = prove(&by_nobody, UNLOGGED).unwrap_err();
+        let told = Some(0);
+        assert!(
+            matches!(unknown, Refusal::NotValidNow { unknown_timestamp, .. } if unknown_timestamp == told),
+            "{unknown:?}"
+        );
+        assert!(unknown.to_string().contains("timestamp 0 is from an authority"), "{unknown}");
+        assert!(unknown.hint(WantedIn::Flags).unwrap().contains("--trusted-root"));
+        assert!(!refusal.to_string().contains("timestamp 0"), "{refusal}");
         // A stamp from when it was not valid is not made good by its being valid now.
         let early = scene.with(|scene| {
             scene.timestamps = 1;
@@ -375,7 +387,7 @@ fn a_signed_timestamp_is_demanded_on_top() {
     }
     let refusal = Refusal::NoSignedTimestamp;
     assert_eq!(refusal.check(), Check::Timestamp);
-    assert!(refusal.hint().unwrap().contains("--use-signed-timestamps"));
+    assert!(refusal.hint(WantedIn::Flags).unwrap().contains("--use-signed-timestamps"));
 }
 
 /// An entry of a log that nobody knows says nothing: neither that it is logged nor when.
@@ -525,4 +537,41 @@ fn layers_by_larger_curves_are_read_without_an_entry() {
     prove_layer(&scene, UNLOGGED).unwrap();
     let other = scene.on_payload(|payload| payload["optional"] = serde_json::json!({"a": "b"}));
     assert_eq!(prove_layer(&other, UNLOGGED).unwrap_err(), Refusal::BadSignature);
+}
+
+/// Where an authority vouches alone, there is no provider that could be wanted.
+#[test]
+fn a_certificate_need_not_name_a_provider_where_that_is_waived() {
+    let unnamed = Scene::v1().on_certificate(|certificate| {
+        certificate.remove("1.3.6.1.4.1.57264.1.1");
+        certificate.remove("1.3.6.1.4.1.57264.1.8");
+    });
+    let waived = Demands { provider: ProviderName::Waived, ..Demands::all() };
+    let judge = |scene: &Scene, demands, issuer: Pattern| {
+        let sealed = scene.seal();
+        let artifact = Artifact::from_bytes(&sealed.artifact);
+        let Authority::Keyless { name, roots, identities, .. } = demanding(scene, &sealed, demands)
+        else {
+            panic!("a certificate")
+        };
+        let identities = identities.map(|it| IdentityPattern { issuer: issuer.clone(), ..it });
+        let authority = Authority::Keyless { name, roots, identities, demands };
+        explain_piece(scene, piece("bundle", &sealed.bundle_json()), authority, &artifact).0
+    };
+    let anything = || Pattern::regex(".*").unwrap();
+    let claim = judge(&unnamed, waived, anything()).unwrap();
+    assert_eq!(claim.signer().issuer(), None);
+    assert_eq!(claim.signer().subject(), Some(unnamed.wanted_subject.as_str()));
+    // Not unless that is waived, whatever the pattern.
+    assert_eq!(judge(&unnamed, Demands::all(), anything()).unwrap_err(), Refusal::NoIssuer);
+    // Whoever wants a provider wants one.
+    for issuer in [Pattern::regex(".").unwrap(), Pattern::exact(&unnamed.wanted_issuer).unwrap()] {
+        let refusal = judge(&unnamed, waived, issuer).unwrap_err();
+        let text = refusal.wanted_and_found().1;
+        assert!(text.contains("no identity provider is named"), "{refusal:?}");
+    }
+    // And the subject is the wanted one all the same.
+    let other = unnamed.with(|scene| scene.wanted_subject = "https://example.com/other".to_owned());
+    let refusal = judge(&other, waived, anything()).unwrap_err();
+    assert!(matches!(refusal, Refusal::WrongIdentity { .. }), "{refusal:?}");
 }

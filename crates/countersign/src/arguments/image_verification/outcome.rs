@@ -1,10 +1,11 @@
 //! What was found out about images, and what can be done about those that are not signed.
 
 use client::registry::Presence;
-use evidence::Digest;
-use verify::{Artifact, Case, Explanation, Ground, NonEmpty, Obstacle, Piece, Policy, Verdict};
+use verify::{
+    Artifact, Case, Explanation, Ground, NonEmpty, Obstacle, Piece, Policy, Verdict, WantedIn,
+};
 
-use crate::arguments::recursion::Family;
+use crate::arguments::recursion::{Family, Target};
 use crate::exit::Exit;
 use crate::machine;
 use crate::ui::verdict::summary::Summary;
@@ -28,6 +29,8 @@ pub(crate) struct Outcome {
     /// What the registry says that it is, where it was asked.
     pub(super) presence: Option<Presence>,
     hint: Option<String>,
+    /// Where it is said what was wanted.
+    wanted_in: WantedIn,
     /// The evidence that the verdict rests on.
     pub(crate) pieces: Vec<Piece>,
 }
@@ -73,17 +76,18 @@ impl Outcome {
     /// Judges what was gathered.
     pub(super) fn new(
         policy: &Policy,
+        wanted_in: WantedIn,
         explain: bool,
-        name: String,
-        digest: Digest,
+        target: &Target,
         mut pieces: Vec<Piece>,
         obstacles: &[Obstacle],
     ) -> Self {
-        let artifact = Artifact::from_digest(digest);
+        let name = target.name.clone();
+        let artifact = Artifact::from_digest(target.digest);
         let case = Case { artifact: &artifact, pieces: &pieces, obstacles };
         let now = machine::now();
         let (verdict, explanations) = match explain {
-            true => policy.explain(&case, now),
+            true => policy.explain(&case, now, wanted_in),
             false => (policy.judge(&case, now), Vec::new()),
         };
         // All that others put beside many images would take memory without end.
@@ -95,7 +99,7 @@ impl Outcome {
             Verdict::Refuse(_) | Verdict::Unknown(..) => false,
         });
         let (within, presence, hint) = (None, None, None);
-        Self { name, artifact, verdict, explanations, within, presence, hint, pieces }
+        Self { name, artifact, verdict, explanations, within, presence, hint, wanted_in, pieces }
     }
 
     /// Takes note of what is in the way of any verdict.
@@ -121,6 +125,7 @@ impl Outcome {
             explanations: &self.explanations,
             within: self.within.as_ref(),
             hint: self.hint.as_deref(),
+            wanted_in: self.wanted_in,
         }
     }
 

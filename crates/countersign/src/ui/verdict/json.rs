@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use verify::time::Observer;
-use verify::{Explanation, Ground, Obstacle, Reason, Verdict, VerifiedClaim};
+use verify::{Explanation, Ground, Obstacle, Reason, Verdict, VerifiedClaim, WantedIn};
 
 use super::{Question, Shown, Within};
 
@@ -89,6 +89,7 @@ struct ReasonJson<'a> {
 
 fn document<'a>(question: Question, shown: &Shown<'a>) -> Document<'a> {
     let none = (Vec::new(), Vec::new(), Vec::new());
+    let reason = |reason| reason_json(reason, shown.wanted_in);
     let (verdict, (grounds, reasons, obstacles)) = match shown.verdict {
         Verdict::Admit(grounds) => {
             let verdict = match question {
@@ -98,11 +99,11 @@ fn document<'a>(question: Question, shown: &Shown<'a>) -> Document<'a> {
             (verdict, (grounds.0.iter().map(ground_json).collect(), none.1, none.2))
         }
         Verdict::Refuse(reasons) => {
-            ("refuse", (none.0, reasons.iter().map(reason_json).collect(), none.2))
+            ("refuse", (none.0, reasons.iter().map(reason).collect(), none.2))
         }
         Verdict::Unknown(obstacles, reasons) => {
             let obstacles = obstacles.iter().map(Obstacle::to_string).collect();
-            ("unknown", (none.0, reasons.iter().map(reason_json).collect(), obstacles))
+            ("unknown", (none.0, reasons.iter().map(reason).collect(), obstacles))
         }
     };
     Document {
@@ -164,7 +165,7 @@ fn time_json(time: &verify::VerifiedTime) -> TimeJson<'_> {
     TimeJson { time: time.time().to_string(), observer }
 }
 
-fn reason_json(reason: &Reason) -> ReasonJson<'_> {
+fn reason_json(reason: &Reason, wanted_in: WantedIn) -> ReasonJson<'_> {
     let (wanted, found) = reason.refusal.wanted_and_found();
     ReasonJson {
         authority: &reason.authority,
@@ -173,6 +174,6 @@ fn reason_json(reason: &Reason) -> ReasonJson<'_> {
         message: reason.refusal.full_message(),
         wanted,
         found,
-        hint: reason.refusal.hint(),
+        hint: reason.refusal.hint(wanted_in),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use verify::explain::Outcome;
 use verify::time::Observer;
-use verify::{Explanation, Ground, ObstacleKind, Reason, Refusal, Verdict};
+use verify::{Explanation, Ground, ObstacleKind, Reason, Refusal, Verdict, WantedIn};
 
 use super::{Question, Shown};
 use crate::ui::{BAD, FAINT, GOOD, UNSURE, plain, shell};
@@ -44,7 +44,7 @@ pub(super) fn text(question: Question, shown: &Shown<'_>) -> String {
         Verdict::Refuse(reasons) => {
             line!(out, "{BAD}not verified{BAD:#} {name}");
             print_artifact(out, shown);
-            reasons.iter().for_each(|reason| print_reason(out, reason, shown.hint));
+            reasons.iter().for_each(|reason| print_reason(out, reason, shown));
         }
         Verdict::Unknown(obstacles, reasons) => {
             line!(out, "{UNSURE}could not tell{UNSURE:#} {name}");
@@ -57,7 +57,7 @@ pub(super) fn text(question: Question, shown: &Shown<'_>) -> String {
             hints.into_iter().for_each(|hint| print_field(out, "hint", hint));
             // What was not seen may be there.
             let told = reasons.iter().filter(|reason| reason.refusal != Refusal::NoEvidence);
-            told.for_each(|reason| print_reason(out, reason, None));
+            told.for_each(|reason| print_reason(out, reason, shown));
         }
     }
     if let Some(hint) = shown.hint {
@@ -88,12 +88,15 @@ fn print_ground(out: &mut String, ground: &Ground) {
     match ground {
         Ground::Static { authority } => print_field(out, "admitted", &format!("by {authority}")),
         Ground::Claim { source, claim, .. } => {
-            match (claim.signer().subject(), claim.signer().issuer()) {
-                (Some(subject), Some(issuer)) => {
+            match claim.signer().subject() {
+                Some(subject) => {
                     print_field(out, "signer", subject);
-                    print_field(out, "vouched", &format!("by {issuer}"));
+                    let provider = claim.signer().issuer().map(|issuer| format!("by {issuer}"));
+                    let alone =
+                        || "by its authority alone: it names no identity provider".to_owned();
+                    print_field(out, "vouched", &provider.unwrap_or_else(alone));
                 }
-                _ => {
+                None => {
                     let signer = format!("the holder of the {}", claim.signer().key());
                     print_field(out, "signer", &signer);
                 }
@@ -128,10 +131,10 @@ fn print_ground(out: &mut String, ground: &Ground) {
     }
 }
 
-fn print_reason(out: &mut String, reason: &Reason, known: Option<&str>) {
+fn print_reason(out: &mut String, reason: &Reason, shown: &Shown<'_>) {
     let message = reason.refusal.full_message();
     print_field(out, "because", &message);
-    if known.is_some() && reason.refusal == Refusal::NoEvidence {
+    if shown.hint.is_some() && reason.refusal == Refusal::NoEvidence {
         // What is known of this image says more than what can be said of any.
         return;
     }
@@ -143,7 +146,7 @@ fn print_reason(out: &mut String, reason: &Reason, known: Option<&str>) {
     if let Some(source) = &reason.source {
         print_field(out, "evidence", source);
     }
-    if let Some(hint) = hint(&reason.refusal) {
+    if let Some(hint) = hint(&reason.refusal, shown.wanted_in) {
         print_field(out, "hint", &hint);
     }
 }
@@ -196,14 +199,26 @@ fn way_round(kind: ObstacleKind) -> Option<&'static str> {
     })
 }
 
-/// What would accept it, if that can be right: for another signer, the very flags.
-fn hint(refusal: &Refusal) -> Option<String> {
-    match refusal {
-        Refusal::WrongIdentity { issuer, subject, .. } => Some(format!(
+/// What would accept it, if that can be right: for another signer, the very flags, or the line of a
+/// policy file.
+fn hint(refusal: &Refusal, wanted_in: WantedIn) -> Option<String> {
+    let Refusal::WrongIdentity { issuer, subject, .. } = refusal else {
+        return refusal.hint(wanted_in).map(str::to_owned);
+    };
+    if issuer.is_empty() {
+        return refusal.hint(wanted_in).map(str::to_owned);
+    }
+    Some(match wanted_in {
+        WantedIn::Flags => format!(
             "if this signer is right: --certificate-identity={} --certificate-oidc-issuer={}",
             shell::quote(subject),
             shell::quote(issuer),
-        )),
-        other => other.hint().map(str::to_owned),
-    }
+        ),
+        // A text of JSON is one of YAML.
+        WantedIn::PolicyFile => format!(
+            "if this signer is right, under `signers`: - {{issuer: {}, subject: {}}}",
+            serde_json::Value::from(issuer.as_str()),
+            serde_json::Value::from(subject.as_str()),
+        ),
+    })
 }

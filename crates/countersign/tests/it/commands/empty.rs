@@ -16,6 +16,9 @@ fn files_without_content_are_called_empty() {
     world.run("verify-blob --key= --bundle b.json app.tar").ends(2).says(&["--key is empty"]);
     world.run("bundle inspect empty").ends(2).says(empty);
     world.run("explain --bundle empty app.tar").ends(2).says(empty);
+    let line = "--key cosign.pub --bundle empty app.tar";
+    world.run(&format!("verify-blob {line}")).ends(2).says(empty);
+    world.run(&format!("verify-blob-attestation {line}")).ends(2).says(empty);
 }
 
 /// An empty password may be chosen, but not without a word.

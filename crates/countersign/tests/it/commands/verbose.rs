@@ -31,8 +31,12 @@ fn requests_are_told_and_no_secrets() {
     tells(&said, &wanted);
     tells(&said, &["identity token from envvar", "the instance of "]);
     let by = world.by_release();
+    let config = world.path("data/public/trust_config.json");
     let said = world.run(&format!("verify -d {by} {image}")).ends(0);
-    tells(&said, &["GET http://", ": 200 in "]);
+    let trusted = format!("whom to trust: the trust root in {}", config.display());
+    tells(&said, &["GET http://", ": 200 in ", &trusted]);
+    let said = world.run_alone(&format!("verify -d --offline {by} {image}"));
+    tells(&said, &["whom to trust: the instance of https://", "as it is built in"]);
     let said = world.run(&format!("verify {by} {image}")).ends(0);
     assert!(!said.stderr.contains("DEBUG"), "{}", said.stderr);
 }

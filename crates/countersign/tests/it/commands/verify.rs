@@ -139,7 +139,17 @@ fn a_policy_file_decides_alone() {
     let verify = |more: &str| world.run(&format!("verify --policy-file {more}"));
     verify(&format!("good.yaml {signed}")).ends(0);
     verify(&format!("good.yaml {unsigned}")).ends(10).without_result();
-    verify(&format!("other.yaml {signed}")).ends(12).without_result();
+    let said = verify(&format!("other.yaml {signed}")).ends(12).without_result();
+    let line = format!("{{issuer: \"{}\", subject: \"{RELEASE}\"}}", world.issuer.url());
+    let said = said.says(&["under `signers`: - ", &line]);
+    // It names no flag that cannot stand beside a policy file, and what it names is right.
+    assert!(!said.stderr.contains("--certificate-identity"), "{}", said.stderr);
+    world.write("hinted.yaml", policy(OTHER) + &format!("  - {line}\n"));
+    verify(&format!("hinted.yaml {signed}")).ends(0);
+    let said = verify(&format!("other.yaml --explain {signed}")).ends(12);
+    let told = said.stdout + &said.stderr;
+    assert!(told.contains("among the policy's `signers`"), "{told}");
+    assert!(!told.contains("--certificate-identity"), "{told}");
     verify(&format!("wrong.yaml {signed}")).ends(2).says(&["wrong.yaml", "requirement"]);
     // What would otherwise be passed over in silence.
     for beside in [
@@ -315,6 +325,15 @@ fn a_wrong_policy_file_is_told_first() {
     ] {
         alone(line).ends(2).says(&["cannot use the policy file wrong.yaml", "requirement"]);
     }
+    // So is a bundle that there is nothing in.
+    world.write("empty", "");
+    world.write("app.tar", "the application");
+    let by = world.by_release();
+    alone(&format!("explain --bundle empty {by} app.tar")).ends(2).says(&["empty is empty"]);
+    alone(&format!("explain --bundle absent {by} app.tar")).ends(2).says(&["absent"]);
+    alone(&format!("verify-blob --bundle empty {by} app.tar")).ends(2).says(&["empty is empty"]);
+    let line = format!("verify-blob-attestation --bundle empty {by} app.tar");
+    alone(&line).ends(2).says(&["empty is empty"]);
     alone("verify --policy-file absent.yaml 127.0.0.1:1/app").ends(2).says(&["absent.yaml"]);
     alone("policy test names.yaml cases.yaml").ends(2).says(&["names.yaml"]);
     alone("coverage UPPER").ends(2).says(&["UPPER"]);

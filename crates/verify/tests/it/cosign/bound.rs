@@ -10,7 +10,7 @@ use testkit::cosign::{CERTIFICATE, LOG_ENTRY, SIGNATURE, TIMESTAMP};
 use testkit::json::at;
 use testkit::log::Kind;
 use testkit::{Instance, Key, Scene, Sealed, Signer};
-use verify::{Artifact, Piece, Refusal, Said};
+use verify::{Artifact, EntryPart, Piece, Refusal, Said};
 
 use super::{cells, judge, piece, prove, prove_layer, refused, verifier};
 use crate::judging::{authority, policy, variant};
@@ -123,9 +123,9 @@ fn an_entry_about_another_payload_signature_or_signer_is_refused() {
     let pem = testkit::json::base64(testkit::log::pem("PUBLIC KEY", &key.spki()).as_bytes());
     for kind in [Kind::HashedRekordV1, Kind::RekordV1] {
         for (pointer, value, what) in [
-            ("/spec/data/hash/value", "0".repeat(64), "payload"),
-            ("/spec/signature/content", testkit::json::base64(b"another"), "signature"),
-            ("/spec/signature/publicKey/content", pem.clone(), "signer"),
+            ("/spec/data/hash/value", "0".repeat(64), EntryPart::Payload),
+            ("/spec/signature/content", testkit::json::base64(b"another"), EntryPart::Signature),
+            ("/spec/signature/publicKey/content", pem.clone(), EntryPart::Signer),
         ] {
             for scene in [Scene::cosign(), Scene::cosign().pinned()] {
                 let (value, pointer) = (value.clone(), pointer.to_owned());
@@ -234,7 +234,10 @@ fn the_oldest_attestations() {
     let mut sealed = scene.seal_layer();
     sealed.bytes.push(b'\n');
     let outcome = prove_layer(&scene, &sealed);
-    assert!(matches!(outcome, Err(Refusal::EntryMismatch { what: "envelope", .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(Refusal::EntryMismatch { what: EntryPart::Envelope, .. })),
+        "{outcome:?}"
+    );
 }
 
 /// CVE-2026-39395: an error in the payload was passed over.
