@@ -49,6 +49,6 @@ pub use oidc::IdentityToken;
 pub use outage::{Outage, Patience};
 pub use registry::{Registry, RegistryOptions};
 pub use secret::Secret;
-pub use sign::{SigningError, SigningServices, ToSign};
+pub use sign::{CertificateNeed, SigningError, SigningServices, ToSign};
 pub use timestamp::TimestampAuthority;
 pub use trust_config::{ClientTrustConfig, SigningConfig};

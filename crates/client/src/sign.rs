@@ -6,11 +6,14 @@
 //! An ephemeral key never leaves memory. Services that are down are asked again for a while, and
 //! passed over where the configuration names others of their kind.
 
+mod own_certificate;
+mod services;
+
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crypto::{HashAlgorithm, KeyFileError, KeyKind, KeyPair, Message, Scheme, SignError, Signer};
+use crypto::{HashAlgorithm, KeyFileError, KeyKind, Message, Scheme, SignError, Signer};
 use evidence::bundle::{Content, Format, SignerMaterial};
 use evidence::certificate::SubjectName;
 use evidence::cosign::WriteLayerError;
@@ -18,33 +21,21 @@ use evidence::envelope::pae;
 use evidence::{Certificate, Digest, Envelope, Evidence, ParseEvidenceError, UnixTime};
 use verify::{
     Artifact, Case, Demands, IdentityPattern, NonEmpty, Pattern, Piece, Policy, Requirement,
-    TrustRoot, Verdict,
+    Verdict,
 };
 
-use crate::authority::{Authority, CertifyError};
+pub use own_certificate::{OwnCertificate, OwnCertificateError};
+pub use services::{CertificateNeed, SigningServices};
+
+use crate::authority::CertifyError;
 use crate::deadline::Deadline;
 use crate::error::FetchError;
-use crate::http::Http;
-use crate::log::{AppendError, Log, LogVersion, SignedBy};
-use crate::oidc::IdentityToken;
-use crate::outage::{Again, FromService, Outage, Patience, Pool, PoolError};
-use crate::timestamp::TimestampAuthority;
-use crate::trust_config::{Choice, ClientTrustConfig, SelectError};
+use crate::log::{AppendError, LogVersion, SignedBy};
+use crate::outage::{Again, FromService, Outage, PoolError};
+use crate::trust_config::SelectError;
 
 /// How often a signature is made anew because the log has it already: once explains a lost answer.
 const SIGNATURES_MAX: usize = 2;
-
-/// Where to sign, and whom to believe that it was done.
-#[derive(Clone, Debug)]
-pub struct SigningServices {
-    authorities: Pool<Authority>,
-    logs: Pool<Log>,
-    timestamp_authorities: Pool<TimestampAuthority>,
-    trust_root: Arc<TrustRoot>,
-    patience: Patience,
-    /// Of the keys that live as long as a session.
-    key_kind: KeyKind,
-}
 
 /// What is to be signed.
 #[derive(Clone, Debug)]
@@ -74,8 +65,17 @@ pub enum ToSign {
 pub struct SigningSession<'a> {
     services: &'a SigningServices,
     key: Arc<dyn Signer>,
-    /// For an identity; without one, verifiers know the key.
-    certificate: Option<Certificate>,
+    vouched: Vouched,
+}
+
+/// By what verifiers know the key.
+enum Vouched {
+    /// By itself.
+    Key,
+    /// By a certificate that an authority of the trust root made for this session.
+    Issued(Certificate),
+    /// By a certificate that it had before, of whatever authority.
+    Own(OwnCertificate),
 }
 
 /// Why nothing was signed.
@@ -88,6 +88,9 @@ pub enum SigningError {
     /// valid for minutes only.
     #[error("the configuration names no transparency log")]
     NoLog,
+    /// A certificate is wanted, and no authority was chosen that could make one.
+    #[error("no certificate authority was chosen")]
+    NoAuthority,
     /// A v2 log promises no time, so that a timestamp authority must.
     #[error("a v2 log needs a timestamp authority beside it, and the configuration names none")]
     NoTimestampAuthority,
@@ -100,6 +103,9 @@ pub enum SigningError {
     /// The authority gave no certificate.
     #[error("the certificate authority")]
     Certify(#[from] CertifyError),
+    /// The certificate that the key had before is of no use any more.
+    #[error("the certificate")]
+    OwnCertificate(#[from] OwnCertificateError),
     /// A log gave no entry.
     #[error("the transparency log")]
     Log(#[from] AppendError),
@@ -121,93 +127,6 @@ pub enum SigningError {
         /// Why not.
         reasons: String,
     },
-}
-
-impl SigningServices {
-    /// The services that a configuration names for now. Of the logs, those of the highest of
-    /// `versions` that it names. Timestamp authorities are asked over `stamp_http`, because some want
-    /// to know who asks.
-    ///
-    /// # Errors
-    /// When a service is missing.
-    pub fn select(
-        config: &ClientTrustConfig,
-        versions: &[LogVersion],
-        http: &Arc<Http>,
-        stamp_http: &Arc<Http>,
-        now: UnixTime,
-    ) -> Result<Self, SigningError> {
-        let signing = &config.signing_config;
-        let selected = signing.log_choice(versions, now)?;
-        if selected.candidates.is_empty() {
-            return Err(SigningError::NoLog);
-        }
-        let stamped = signing.timestamp_authority_choice(now)?;
-        let timeless = |(version, _): &(LogVersion, _)| *version == LogVersion::V2;
-        if stamped.candidates.is_empty() && selected.candidates.iter().all(timeless) {
-            return Err(SigningError::NoTimestampAuthority);
-        }
-        Ok(Self {
-            authorities: pool("certificate authority", signing.authority_choice(now)?, |url| {
-                Authority::new(Arc::clone(http), url)
-            }),
-            logs: pool("transparency log", selected, |(version, url)| {
-                Log::new(Arc::clone(http), version, url)
-            }),
-            timestamp_authorities: pool("timestamp authority", stamped, |url| {
-                TimestampAuthority::new(Arc::clone(stamp_http), url)
-            }),
-            trust_root: Arc::new(config.trust_root.clone()),
-            patience: Patience::default(),
-            key_kind: KeyKind::EcdsaP256,
-        })
-    }
-
-    /// As patient with services that are down as this.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// With keys of that kind, where a session makes its own. Usually they are P-256, which every
-    /// authority certifies.
-    #[must_use]
-    pub fn with_key_kind(self, key_kind: KeyKind) -> Self {
-        Self { key_kind, ..self }
-    }
-
-    /// Makes a key and has it certified for the token's identity, until `deadline` and for no
-    /// longer than [`Patience`] has.
-    ///
-    /// # Errors
-    /// When the authority cannot be asked or refuses.
-    pub async fn open(
-        &self,
-        token: &IdentityToken,
-        deadline: Deadline,
-    ) -> Result<SigningSession<'_>, SigningError> {
-        let key = KeyPair::generate(self.key_kind)?;
-        let deadline = deadline.or_after(self.patience.certificate_time);
-        // Each certificate is logged, so none is asked for twice that may have been issued.
-        let issued = self
-            .authorities
-            .ask(self.patience, deadline, Again::IfNothingWasDone, |authority| {
-                authority.certify(token, &key, deadline)
-            })
-            .await?;
-        let certificate = issued.into_iter().next().map(|issued| issued.leaf);
-        Ok(SigningSession { services: self, key: Arc::new(key), certificate })
-    }
-
-    /// Signs with a key that verifiers know, and asks no authority about it.
-    #[must_use]
-    pub fn open_with_key(&self, key: Arc<dyn Signer>) -> SigningSession<'_> {
-        SigningSession { services: self, key, certificate: None }
-    }
-}
-
-fn pool<T, S>(what: &'static str, choice: Choice<T>, service: impl Fn(T) -> S) -> Pool<S> {
-    Pool::new(what, choice.wanted, choice.candidates.into_iter().map(service).collect())
 }
 
 impl FromService for CertifyError {
@@ -274,10 +193,14 @@ impl SigningError {
 }
 
 impl SigningSession<'_> {
-    /// The certificate, if the key was certified.
+    /// The certificate, if the key has one.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
-        self.certificate.as_ref()
+        match &self.vouched {
+            Vouched::Key => None,
+            Vouched::Issued(certificate) => Some(certificate),
+            Vouched::Own(own) => Some(own.certificate()),
+        }
     }
 
     /// Signs, logs, timestamps, and verifies the outcome, until `deadline` and for no longer than
@@ -322,7 +245,7 @@ impl SigningSession<'_> {
             Content::Envelope(envelope) => envelope.signature.clone(),
             Content::SimpleSigning { signature, .. } => signature.clone(),
         };
-        let signed_by = match &self.certificate {
+        let signed_by = match self.certificate() {
             Some(certificate) => SignedBy::certificate(certificate, scheme),
             None => SignedBy::key(self.key.public_key(), scheme),
         };
@@ -348,12 +271,18 @@ impl SigningSession<'_> {
                 Content::SimpleSigning { .. } => Format::CosignSignature,
                 Content::Message { .. } | Content::Envelope(_) => Format::BundleV0_3,
             },
-            signer: match &self.certificate {
+            signer: match self.certificate() {
                 Some(certificate) => SignerMaterial::Certificate(Box::new(certificate.clone())),
                 // Cosign's hint: the hash of the key.
                 None => SignerMaterial::PublicKeyHint(STANDARD.encode(self.key.public_key().id())),
             },
-            chain: None,
+            // Bundles are written without it; Cosign's tags hold it.
+            chain: match &self.vouched {
+                Vouched::Own(own) if !own.intermediates().is_empty() => {
+                    Some(own.intermediates().to_vec())
+                }
+                Vouched::Own(_) | Vouched::Issued(_) | Vouched::Key => None,
+            },
             certificate_timestamps: Vec::new(),
             signature_hash: None,
             entries,
@@ -406,19 +335,21 @@ impl SigningSession<'_> {
         }
     }
 
-    /// The requirement that this session's signer, and nobody else, meets.
+    /// The requirement that this session's signer, and nobody else, meets. Whoever brings a certificate
+    /// along is known by the key in it: the certificate may name no identity provider, and its
+    /// authorities need not be those of the trust root.
     ///
     /// # Errors
     /// When the certificate names nobody.
     pub fn authority(&self) -> Result<verify::Authority, SigningError> {
         let name = "the signer".to_owned();
         let roots = Arc::clone(&self.services.trust_root);
-        Ok(match &self.certificate {
-            None => {
+        Ok(match &self.vouched {
+            Vouched::Key | Vouched::Own(_) => {
                 let key = Box::new(self.key.public_key().clone());
                 verify::Authority::Key { name, roots, key, demands: Demands::all() }
             }
-            Some(certificate) => {
+            Vouched::Issued(certificate) => {
                 let nobody = || SigningError::NotVerified {
                     reasons: "the certificate names nobody".to_owned(),
                 };
@@ -447,9 +378,14 @@ impl SigningSession<'_> {
         about: &Digest,
         now: UnixTime,
     ) -> Result<(), SigningError> {
+        if let Vouched::Own(own) = &self.vouched {
+            own.check(now)?;
+        }
         let written = match evidence.format {
-            Format::CosignSignature => Evidence::from_cosign_layer(evidence.to_cosign_layer(&[])?)
-                .map_err(ParseEvidenceError::from)?,
+            Format::CosignSignature => {
+                let layer = evidence.to_cosign_layer(&chain_ders(evidence))?;
+                Evidence::from_cosign_layer(layer).map_err(ParseEvidenceError::from)?
+            }
             _ => {
                 let bundle =
                     evidence.to_bundle_v0_3().and_then(|json| Evidence::from_bundle(&json));
@@ -475,6 +411,13 @@ impl SigningSession<'_> {
             Verdict::Unknown(obstacles, _) => Err(not_verified(&obstacles.first().to_string())),
         }
     }
+}
+
+/// The authorities that come along with evidence, as Cosign's tags hold them.
+#[must_use]
+pub fn chain_ders(evidence: &Evidence) -> Vec<Vec<u8>> {
+    let chain = evidence.chain.iter().flatten();
+    chain.map(|certificate| certificate.der().to_vec()).collect()
 }
 
 impl std::fmt::Debug for SigningSession<'_> {

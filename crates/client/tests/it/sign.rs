@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use client::log::AppendError;
-use client::sign::{SigningError, SigningServices, ToSign};
+use client::sign::{CertificateNeed, SigningError, SigningServices, ToSign};
 use client::{ClientTrustConfig, Deadline, FetchErrorKind, IdentityToken, LogVersion, Patience};
 use crypto::{Hash, HashAlgorithm, KeyKind, KeyPair};
 use evidence::bundle::{Content, SignerMaterial};
@@ -19,6 +19,7 @@ use crate::server::{Reply, Server};
 use crate::{assert_kind, http};
 
 const BOTH: [LogVersion; 2] = [LogVersion::V1, LogVersion::V2];
+const ASKED: CertificateNeed = CertificateNeed::Asked;
 
 /// An instance with these services, and the trust root of a scene.
 fn config_json(
@@ -81,7 +82,8 @@ impl Known {
     fn services(&self, authorities: &[&Server], logs: &[&Server]) -> SigningServices {
         let json = config_json(&self.trust_root, authorities, logs, 1);
         let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
-        let services = SigningServices::select(&config, &BOTH, &http(), &http(), self.now).unwrap();
+        let services =
+            SigningServices::select(&config, &BOTH, ASKED, &http(), &http(), self.now).unwrap();
         services.with_patience(Patience { first_pause: Duration::ZERO, ..Patience::default() })
     }
 
@@ -221,7 +223,8 @@ async fn a_duplicate_is_signed_anew_once() {
             "operator": "t"}]);
         json["signingConfig"]["tsaConfig"] = json!({"selector": "ANY"});
         let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
-        let services = SigningServices::select(&config, &BOTH, &http(), &http(), now).unwrap();
+        let services =
+            SigningServices::select(&config, &BOTH, ASKED, &http(), &http(), now).unwrap();
         let session = services.open_with_key(Arc::new(key()));
         let digest = Digest::from(Hash::of(HashAlgorithm::Sha512, &sealed.artifact));
         let error = session.sign(&ToSign::Artifact(digest), &|| now, patient()).await.unwrap_err();
@@ -243,7 +246,7 @@ fn a_v2_log_needs_a_timestamp_authority() {
     json["signingConfig"]["rekorTlogUrls"] = url;
     let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
     let now = UnixTime::from_seconds(Scene::v2().now);
-    let error = SigningServices::select(&config, &BOTH, &http(), &http(), now).unwrap_err();
+    let error = SigningServices::select(&config, &BOTH, ASKED, &http(), &http(), now).unwrap_err();
     assert!(matches!(error, SigningError::NoTimestampAuthority), "{error:?}");
 }
 
@@ -266,4 +269,25 @@ async fn authorities_are_asked_for_one_certificate() {
         assert_eq!(ca.requests().len(), requests + 1, "{status}");
         assert_eq!(next.requests().len(), 1);
     }
+}
+
+/// Who signs with a key needs no authority, and a configuration without one does.
+#[tokio::test]
+async fn a_key_needs_no_certificate_authority() {
+    let known = Known::new();
+    let answer = known.story.v1_answer().to_string();
+    let log = Server::start(move |_| Reply::status(201).body(answer.clone())).await;
+    let json = config_json(&known.trust_root, &[], &[&log], 1);
+    let config = ClientTrustConfig::parse(json.to_string().as_bytes()).unwrap();
+    let select = |need| SigningServices::select(&config, &BOTH, need, &http(), &http(), known.now);
+    let error = select(ASKED).unwrap_err();
+    assert!(matches!(error, SigningError::Select(_)), "{error:?}");
+    let services = select(CertificateNeed::NotAsked).unwrap();
+    known.sign(&services).await.unwrap();
+    // It cannot be asked after all.
+    let token = token(&json!({"iss": "https://ci.example", "sub": "s", "aud": "sigstore"}));
+    let token = IdentityToken::parse(token).unwrap();
+    let error = services.open(&token, patient()).await.unwrap_err();
+    assert!(matches!(error, SigningError::NoAuthority), "{error:?}");
+    assert_eq!(log.requests().len(), 1);
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use client::registry::{BundleContent, CosignTag, Manifest, NewReferrer};
+use client::sign::chain_ders;
 use client::{Deadline, FetchError, Registry};
 use evidence::cosign::Layer;
 use evidence::{Digest, Evidence, ImageRef};
@@ -130,7 +131,7 @@ impl Shelf<'_> {
 
 /// What Cosign's tags hold of evidence.
 pub(crate) fn layer(evidence: &Evidence) -> Result<Layer, Failure> {
-    evidence.to_cosign_layer(&[]).map_err(|error| {
+    evidence.to_cosign_layer(&chain_ders(evidence)).map_err(|error| {
         Failure::new(Exit::Failure, "this cannot be written in Cosign's format").caused_by(error)
     })
 }

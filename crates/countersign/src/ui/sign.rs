@@ -69,10 +69,10 @@ fn print_text(name: &str, digest: &Digest, evidence: &Evidence, place: &str) {
     if let SignerMaterial::Certificate(certificate) = &evidence.signer {
         let subject = certificate.names().first().and_then(SubjectName::as_str);
         print_field("signer", subject.unwrap_or_default());
-        print_field(
-            "vouched",
-            &format!("by {}", certificate.fulcio().issuer().unwrap_or_default()),
-        );
+        // A certificate of a company's own authority names no identity provider.
+        if let Some(issuer) = certificate.fulcio().issuer() {
+            print_field("vouched", &format!("by {issuer}"));
+        }
     }
     for entry in &evidence.entries {
         print_field("logged", &format!("as entry {}", entry.log_index));
