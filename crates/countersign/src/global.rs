@@ -1,6 +1,5 @@
 //! What goes for every command: how long, how much to tell, and where to.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +7,7 @@ use clap::Args;
 use client::Deadline;
 
 use crate::exit::Failure;
-use crate::machine;
-use crate::ui::terminal;
+use crate::output_file::OutputFile;
 
 /// Time for all requests about one image or file, unless another is given (Cosign's).
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -46,14 +44,9 @@ impl Global {
         Deadline::after(self.timeout.unwrap_or(LONG_TIMEOUT))
     }
 
-    /// Sends standard output into the file that was asked for.
-    pub(crate) fn redirect(&self) -> Result<(), Failure> {
-        let Some(path) = &self.output_file else { return Ok(()) };
-        let cannot = |error: std::io::Error| machine::cannot_write(path, error);
-        let file = File::create(path).map_err(cannot)?;
-        rustix::stdio::dup2_stdout(&file).map_err(|error| cannot(error.into()))?;
-        terminal::goes_into(path);
-        Ok(())
+    /// Sends standard output into the file that was asked for, if one was.
+    pub(crate) fn redirect(&self) -> Result<Option<OutputFile>, Failure> {
+        self.output_file.as_deref().map(OutputFile::redirect).transpose()
     }
 }
 

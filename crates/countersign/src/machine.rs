@@ -1,7 +1,7 @@
 //! What is asked of the machine: the time, and files, always bounded.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -61,8 +61,16 @@ pub(crate) fn read_some(path: &Path, what: &str, size_max: usize) -> Result<Vec<
 /// Replaces a file as a whole: whoever reads it sees the old content or the new, also after a
 /// crash.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_from(path, &mut &content[..])
+}
+
+fn replace_from(path: &Path, content: &mut dyn Read) -> io::Result<()> {
     let mut temporary = beside(path)?;
-    temporary.write_all(content)?;
+    io::copy(content, &mut temporary)?;
+    // Who could not read the old content cannot read the new.
+    if let Ok(old) = std::fs::metadata(path) {
+        temporary.as_file().set_permissions(old.permissions())?;
+    }
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     sync_directory(directory_of(path))
@@ -84,19 +92,21 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
 
 /// A file to be written once there is something to write. That it can be is known before.
 pub(crate) struct NewFile {
+    /// As the user named it.
     path: PathBuf,
     place: Place,
 }
 
 enum Place {
-    /// Takes the path's place when it is complete.
-    Beside(NamedTempFile),
+    /// A file, which is replaced as a whole: where the path leads to, so that a link stays one.
+    Replaced(PathBuf),
     /// A device or a pipe, which nothing must take the place of.
     Itself(File),
 }
 
 impl NewFile {
-    /// Makes sure that the path can be written; nothing is changed there yet.
+    /// Makes sure that the path can be written; nothing is changed there yet, and nothing is left there
+    /// when the process ends before there is something to write.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
         let cannot = |error: io::Error| cannot_write(path, error);
         let place = match std::fs::metadata(path) {
@@ -106,23 +116,36 @@ impl NewFile {
             Ok(metadata) if !metadata.is_file() => {
                 Place::Itself(File::options().write(true).open(path).map_err(cannot)?)
             }
-            _ => Place::Beside(beside(path).map_err(cannot)?),
+            _ => {
+                let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+                // It goes away at once.
+                beside(&target).map_err(cannot)?;
+                Place::Replaced(target)
+            }
         };
         Ok(Self { path: path.to_owned(), place })
     }
 
+    /// The directory that it is in.
+    pub(crate) fn directory(&self) -> &Path {
+        match &self.place {
+            Place::Replaced(target) => directory_of(target),
+            Place::Itself(_) => directory_of(&self.path),
+        }
+    }
+
     /// Writes it.
     pub(crate) fn write(self, content: &[u8]) -> Result<(), Failure> {
-        let path = &self.path;
+        self.write_from(&mut &content[..])
+    }
+
+    /// Writes all that is there to be read.
+    pub(crate) fn write_from(self, content: &mut dyn Read) -> Result<(), Failure> {
         let written = match self.place {
-            Place::Itself(mut file) => file.write_all(content),
-            Place::Beside(mut temporary) => temporary
-                .write_all(content)
-                .and_then(|()| temporary.as_file().sync_all())
-                .and_then(|()| temporary.persist(path).map_err(|error| error.error))
-                .and_then(|_| sync_directory(directory_of(path))),
+            Place::Itself(mut file) => io::copy(content, &mut file).map(|_| ()),
+            Place::Replaced(target) => replace_from(&target, content),
         };
-        written.map_err(|error| cannot_write(path, error))
+        written.map_err(|error| cannot_write(&self.path, error))
     }
 }
 

@@ -13,7 +13,9 @@ mod global;
 mod http;
 mod instance;
 mod machine;
+mod output_file;
 mod runtime;
+mod supplement;
 mod trust_documents;
 mod ui;
 
@@ -94,8 +96,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    arguments.global.redirect()?;
-    arguments.command.run(&arguments.global)
+    let output = arguments.global.redirect()?;
+    let outcome = arguments.command.run(&arguments.global);
+    let Some(output) = output else { return outcome };
+    let exit = outcome.as_ref().map_or_else(Failure::exit, |exit| *exit);
+    match (output.end(exit), outcome) {
+        (Err(unwritten), Ok(_)) => Err(unwritten),
+        (_, outcome) => outcome,
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -52,13 +52,7 @@ fn taken(written: io::Result<()>) {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             match OUTPUT_FILE.get() {
-                Some(path) => {
-                    // A part must not be taken for the whole.
-                    if path.metadata().is_ok_and(|metadata| metadata.is_file()) {
-                        let _ = std::fs::remove_file(path);
-                    }
-                    super::failure(&machine::cannot_write(path, error));
-                }
+                Some(path) => super::failure(&machine::cannot_write(path, error)),
                 None => error_line(format_args!("error: cannot write to standard output: {error}")),
             }
             std::process::exit(crate::exit::Exit::Failure.code().into());
