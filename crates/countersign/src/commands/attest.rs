@@ -11,6 +11,7 @@ use crate::arguments::attaching::{FormatArguments, Shelf, bundle};
 use crate::arguments::images::{self, RegistryArguments};
 use crate::arguments::older::Older;
 use crate::arguments::predicates::PredicateArguments;
+use crate::arguments::pushing::PushRights;
 use crate::arguments::signing::{self, SigningArguments};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -78,6 +79,10 @@ impl Attest {
                 }
                 false => Older::default(),
             };
+            if !self.no_upload {
+                let rights = PushRights::of(&registry, std::iter::once(&image))?;
+                rights.check_all(|| deadline).await?;
+            }
             let name = image.to_string();
             let what = std::slice::from_ref(&name);
             let signing = self.signing.begin(what, formats.cosign(), deadline).await?;

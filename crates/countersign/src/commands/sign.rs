@@ -1,23 +1,28 @@
 //! `sign`: images in a registry, each with its signature beside it.
 
+mod payload;
+mod targets;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use client::registry::{BundleContent, CosignTag, Manifest, ManifestContent};
+use client::registry::{BundleContent, CosignTag};
 use client::sign::SigningSession;
 use client::{Deadline, Registry, ToSign};
 use evidence::cosign::SimpleSigning;
 use evidence::envelope::IN_TOTO_PAYLOAD_TYPE;
-use evidence::statement::STATEMENT_TYPE_V1;
-use evidence::{Digest, Evidence, ImageRef, predicate};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use serde_json::json;
+use evidence::predicate;
+use futures::stream::{self, StreamExt};
 use verify::{Artifact, Case, ClaimKind, ClaimPattern, Verdict};
 
+use self::payload::{GivenPayload, statement};
+use self::targets::Target;
 use crate::arguments::attaching::{FormatArguments, Formats, Shelf, bundle};
 use crate::arguments::images::{self, RegistryArguments};
+use crate::arguments::pushing::PushRights;
 use crate::arguments::signing::{self, SigningArguments};
 use crate::arguments::{annotations, wanted};
 use crate::exit::{Exit, Failure};
@@ -52,9 +57,15 @@ pub(crate) struct Sign {
         value_parser = NonEmptyStringValueParser::new())]
     sign_container_identity: Vec<String>,
 
-    /// Sign every image of an index too.
+    /// Sign everything that an index names too, on all levels.
     #[arg(short, long, help_heading = "Evidence")]
     recursive: bool,
+
+    /// File with the simple signing payload to sign, instead of one that is made; it must be about the
+    /// image. Only Cosign's older formats sign one.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence",
+        conflicts_with_all = ["annotations", "sign_container_identity", "recursive", "if_missing"])]
+    payload: Option<PathBuf>,
 
     #[command(flatten)]
     formats: FormatArguments,
@@ -84,10 +95,17 @@ pub(crate) struct Sign {
     output: Output,
 }
 
-/// An image to be signed.
-struct Target {
-    image: ImageRef,
-    manifest: Manifest,
+/// What goes for all images.
+struct Work<'a> {
+    arguments: &'a Sign,
+    registry: &'a Registry,
+    session: &'a SigningSession<'a>,
+    rights: &'a PushRights<'a>,
+    annotations: BTreeMap<String, String>,
+    payload: Option<GivenPayload>,
+    formats: Formats,
+    /// Taken by the only image's bundle.
+    file: Cell<Option<NewFile>>,
 }
 
 impl Sign {
@@ -95,22 +113,8 @@ impl Sign {
         let parsed = images::parse_all(&self.images)?;
         let annotations = annotations::parse(&self.annotations)?;
         let formats = self.formats.chosen();
-        if !self.upload && self.bundle.is_none() {
-            return Err(Failure::usage("the signature would go nowhere")
-                .hint("with --upload=false, name a file with --bundle"));
-        }
-        if !self.upload && formats.cosign() {
-            return Err(Failure::usage("Cosign's older formats exist beside an image only")
-                .hint("with --upload=false, leave --formats at bundle"));
-        }
-        if !self.sign_container_identity.is_empty() && !formats.cosign() {
-            return Err(Failure::usage("a bundle signs a digest, and no name")
-                .hint("with --sign-container-identity, choose --formats cosign or both"));
-        }
-        if self.bundle.is_some() && !formats.bundle() {
-            return Err(Failure::usage("there will be no bundle to write")
-                .hint("with --bundle, choose --formats bundle or both"));
-        }
+        self.check_formats(formats)?;
+        let payload = self.payload.as_deref().map(GivenPayload::read).transpose()?;
         let file = self.bundle.as_deref().map(NewFile::create).transpose()?;
         runtime::block_on(async {
             let registry = self.registry.open(&parsed)?;
@@ -118,77 +122,113 @@ impl Sign {
             let begun = global.deadline();
             let alone = parsed.len() == 1 && !self.recursive;
             let ends = |end: Deadline| if alone { end } else { global.deadline() };
-            let targets = self.targets(&registry, &parsed, &|| ends(begun)).await?;
+            let targets =
+                targets::find(&registry, &parsed, self.recursive, &|| ends(begun)).await?;
             if file.is_some() && targets.len() > 1 {
                 return Err(Failure::usage("--bundle takes the signature of one image only"));
             }
+            for Target { image, manifest } in &targets {
+                let checked = payload.as_ref().map(|it| it.check(image, &manifest.digest));
+                checked.transpose()?;
+            }
+            let rights = PushRights::of(&registry, targets.iter().map(|target| &target.image))?;
+            // What is signed already need not be pushed, which is found out by who signs.
+            if self.upload && !self.if_missing {
+                rights.check_all(|| ends(begun)).await?;
+            }
             let names: Vec<_> = targets.iter().map(|target| target.image.to_string()).collect();
             let signing = self.signing.begin(&names, formats.cosign(), ends(begun)).await?;
-            let session = signing.open(&names.join(", ")).await?;
-            let signed: Vec<_> = stream::iter(&targets)
-                .map(|target| {
-                    let deadline = ends(signing.deadline());
-                    self.sign(&registry, &session, target, &annotations, formats, deadline)
-                })
-                .buffer_unordered(CONCURRENT)
-                .try_collect()
-                .await?;
-            if let (Some(file), Some(evidence)) = (file, signed.iter().flatten().next()) {
-                file.write(&bundle(evidence)?)?;
-            }
-            Ok(Exit::Success)
+            let session = signing.open(&in_short(&names)).await?;
+            let work = Work {
+                arguments: &self,
+                registry: &registry,
+                session: &session,
+                rights: &rights,
+                annotations,
+                payload,
+                formats,
+                file: Cell::new(file),
+            };
+            Ok(work.sign_all(&targets, || ends(signing.deadline())).await)
         })
     }
 
-    /// The images as they are now, with those of an index where that is wanted.
-    async fn targets(
-        &self,
-        registry: &Registry,
-        images: &[ImageRef],
-        ends: &dyn Fn() -> Deadline,
-    ) -> Result<Vec<Target>, Failure> {
-        let mut targets: Vec<Target> = Vec::new();
-        let mut left: Vec<_> = images.iter().rev().cloned().collect();
-        while let Some(image) = left.pop() {
-            let manifest = images::resolve(registry, &image, ends()).await?;
-            if self.recursive
-                && let ManifestContent::Index(index) = &manifest.content
-            {
-                let children = index.manifests.iter().rev();
-                left.extend(children.map(|child| image.with_digest(child.digest)));
-            }
-            let is_new = |target: &Target| {
-                target.manifest.digest != manifest.digest || target.image.name() != image.name()
-            };
-            if targets.iter().all(is_new) {
-                targets.push(Target { image, manifest });
-            }
+    /// Whether what is wanted can be written in these formats.
+    fn check_formats(&self, formats: Formats) -> Result<(), Failure> {
+        let refusal = |message: &str, hint: &str| Err(Failure::usage(message).hint(hint));
+        if !self.upload && self.bundle.is_none() {
+            return refusal(
+                "the signature would go nowhere",
+                "with --upload=false, name a file with --bundle",
+            );
         }
-        Ok(targets)
+        if !self.upload && formats.cosign() {
+            return refusal(
+                "Cosign's older formats exist beside an image only",
+                "with --upload=false, leave --formats at bundle",
+            );
+        }
+        if !self.sign_container_identity.is_empty() && !formats.cosign() {
+            return refusal(
+                "a bundle signs a digest, and no name",
+                "with --sign-container-identity, choose --formats cosign or both",
+            );
+        }
+        if self.bundle.is_some() && !formats.bundle() {
+            return refusal(
+                "there will be no bundle to write",
+                "with --bundle, choose --formats bundle or both",
+            );
+        }
+        if self.payload.is_some() && formats.bundle() {
+            return refusal(
+                "a bundle signs a statement, and no payload",
+                "with --payload, choose --formats cosign; a statement of yours is signed by `attest \
+                 --statement`",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// Signs them. After a failure none is begun, but what has begun is ended: it may be logged.
+    async fn sign_all(&self, targets: &[Target], ends: impl Fn() -> Deadline) -> Exit {
+        let (exit, left) = (Cell::new(Exit::Success), Cell::new(0_usize));
+        stream::iter(targets)
+            .for_each_concurrent(CONCURRENT, async |target| {
+                if exit.get() != Exit::Success {
+                    left.set(left.get() + 1);
+                } else if let Err(failure) = self.sign(target, ends()).await {
+                    exit.set(exit.get().worse_of(failure.exit()));
+                    ui::failure(&failure);
+                }
+            })
+            .await;
+        if left.get() > 0 {
+            let (left, all) = (left.get(), targets.len());
+            ui::note(&format!("of the {all} images, {left} were left unsigned after that"));
+        }
+        exit.get()
     }
 
-    async fn sign(
-        &self,
-        registry: &Registry,
-        session: &SigningSession<'_>,
-        target: &Target,
-        annotations: &BTreeMap<String, String>,
-        formats: Formats,
-        deadline: Deadline,
-    ) -> Result<Option<Evidence>, Failure> {
+    async fn sign(&self, target: &Target, deadline: Deadline) -> Result<(), Failure> {
+        let Self { arguments, registry, session, annotations, formats, .. } = self;
         let Target { image, manifest } = target;
         let place = images::evidence_place(image)?;
         let shelf = Shelf { registry, image: &place, manifest, deadline };
-        let name = image.to_string();
-        if self.if_missing && is_signed(&shelf, session, annotations).await? {
-            ui::sign::there_already(self.output, &name, &manifest.digest);
-            return Ok(None);
+        let (output, name) = (arguments.output, image.to_string());
+        if arguments.if_missing && is_signed(&shelf, session, annotations).await? {
+            ui::sign::there_already(output, &name, &manifest.digest);
+            return Ok(());
+        }
+        if arguments.upload {
+            self.rights.check(image, deadline).await?;
         }
         let sign = async |to_sign: ToSign| {
             let signed = session.sign(&to_sign, &machine::now, deadline).await;
             signed.map_err(|error| signing::failed(&name, error))
         };
-        let mut written = None;
         if formats.bundle() {
             let evidence = sign(ToSign::Payload {
                 payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
@@ -196,30 +236,51 @@ impl Sign {
                 about: manifest.digest,
             })
             .await?;
+            // What is logged is kept, whatever the registry says next.
+            if let Some(file) = self.file.take() {
+                file.write(&bundle(&evidence)?)?;
+            }
             let predicate_type = predicate::SIGN.to_owned();
             let content = BundleContent::DsseEnvelope { predicate_type };
-            let place = match self.upload {
+            let place = match arguments.upload {
                 true => shelf.put_bundle(&evidence, content).await?,
                 false => String::new(),
             };
-            ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
-            written = Some(evidence);
+            ui::sign::signed(output, &name, &manifest.digest, &evidence, &place);
         }
         if formats.cosign() {
-            let own = [image.name()];
-            let names = match self.sign_container_identity.as_slice() {
-                [] => &own[..],
-                given => given,
-            };
-            for signed_name in names {
-                let payload = SimpleSigning::payload(&manifest.digest, signed_name, annotations);
+            for payload in self.payloads(target) {
                 let to_sign = ToSign::SimpleSigning { payload, about: manifest.digest };
                 let evidence = sign(to_sign).await?;
                 let place = shelf.put_layer(&evidence, CosignTag::Signature, &[]).await?;
-                ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
+                ui::sign::signed(output, &name, &manifest.digest, &evidence, &place);
             }
         }
-        Ok(written)
+        Ok(())
+    }
+
+    /// The payloads for Cosign's tag: the one that is given, or one for each name.
+    fn payloads(&self, target: &Target) -> Vec<Vec<u8>> {
+        let Target { image, manifest } = target;
+        if let Some(given) = &self.payload {
+            return vec![given.bytes()];
+        }
+        let own = [image.name()];
+        let names = match self.arguments.sign_container_identity.as_slice() {
+            [] => &own[..],
+            given => given,
+        };
+        let payload =
+            |name: &String| SimpleSigning::payload(&manifest.digest, name, &self.annotations);
+        names.iter().map(payload).collect()
+    }
+}
+
+/// Names for people to read, where there may be hundreds.
+fn in_short(names: &[String]) -> String {
+    match names {
+        [first, _, _, rest @ ..] => format!("{first} and {} others", rest.len() + 2),
+        few => few.join(", "),
     }
 }
 
@@ -244,20 +305,4 @@ async fn is_signed(
             Err(Failure::new(Exit::Unknown, what).caused_by(obstacles.first().to_string()))
         }
     }
-}
-
-/// The statement that Cosign v3 signs: the image's digest without a name, and an empty predicate.
-/// The empty name is the same as none in protobuf's JSON, and sigstore-python insists on one.
-fn statement(digest: &Digest, annotations: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut subject = json!({"name": "", "digest": {digest.algorithm().name(): digest.hex()}});
-    if !annotations.is_empty() {
-        subject["annotations"] = json!(annotations);
-    }
-    let statement = json!({
-        "_type": STATEMENT_TYPE_V1,
-        "subject": [subject],
-        "predicateType": predicate::SIGN,
-        "predicate": {},
-    });
-    serde_json::to_vec(&statement).expect("a statement has only text, so it always serialises")
 }

@@ -155,6 +155,55 @@ fn a_key_signs_with_its_password_only() {
 }
 
 #[test]
+fn a_payload_that_somebody_else_made_is_signed_as_it_is() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    let digest = world.digest(&image);
+    let payload = |digest: &str, optional: Value| {
+        json!({
+            "critical": {
+                "identity": {"docker-reference": "registry.example/acme/app"},
+                "image": {"docker-manifest-digest": digest},
+                "type": "cosign container image signature",
+            },
+            "optional": optional,
+        })
+    };
+    let given = payload(&digest, json!({"env": "prod", "build": 7})).to_string();
+    world.write("payload.json", &given);
+    let said = world.run(&format!("sign --formats cosign --payload payload.json {image}")).ends(0);
+    said.says(&["calls the image `registry.example/acme/app`"]);
+    let by = world.by_release();
+    let shown = world.run(&format!("verify {by} -a env=prod {image}")).ends(0).json();
+    let identity = &shown[0]["critical"]["identity"]["docker-reference"];
+    assert_eq!(identity, "registry.example/acme/app");
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    let manifest = world.registry.manifest("acme/app", &tag).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let layer = &manifest["layers"][0]["digest"];
+    assert_eq!(*layer, evidence::Digest::sha256(given.as_bytes()).to_string());
+
+    // What is of no use is refused before it is logged.
+    let size = world.log_size();
+    let other = world.digest(&world.push("acme/app", "v2"));
+    world.write("other.json", payload(&other, Value::Null).to_string());
+    world.write("list.json", payload(&digest, json!(["prod"])).to_string());
+    world.write("statement.json", r#"{"_type": "https://in-toto.io/Statement/v1"}"#);
+    let refused = |flags: &str, part: &str| {
+        let said = world.run(&format!("sign {flags} {image}")).ends(2);
+        said.without_result().says(&[part]);
+    };
+    refused("--formats cosign --payload other.json", &format!("wanted {digest}, found {other}"));
+    refused("--formats cosign --payload list.json", "`optional`");
+    refused("--formats cosign --payload statement.json", "cannot use the payload");
+    refused("--formats cosign --payload absent.json", "absent.json");
+    refused("--payload payload.json", "--formats cosign");
+    refused("--formats both --payload payload.json", "--formats cosign");
+    refused("--formats cosign --payload payload.json -a env=dev", "cannot be used with");
+    assert_eq!(world.log_size(), size);
+}
+
+#[test]
 fn what_was_done_is_told_to_programs() {
     let world = World::new();
     let image = world.push("acme/app", "v1");
