@@ -9,6 +9,7 @@ mod clean;
 mod completion;
 mod copy;
 mod coverage;
+mod debug;
 mod demo;
 mod dockerfile;
 mod download;
@@ -77,6 +78,7 @@ commands! {
     "completion": Completion(completion::Completion),
     "copy": Copy(copy::Copy),
     "coverage": Coverage(coverage::Coverage),
+    "debug": Debug(debug::Debug),
     "demo": Demo(demo::Demo),
     "dockerfile": Dockerfile(dockerfile::Dockerfile),
     "download": Download(download::Download),
@@ -121,6 +123,7 @@ impl Command {
             Self::Completion(command) => apart(|| command.run(spelled())),
             Self::Copy(command) => apart(|| command.run(global)),
             Self::Coverage(command) => apart(|| command.run(global)),
+            Self::Debug(command) => apart(|| command.run()),
             Self::Demo(command) => apart(|| command.run()),
             Self::Dockerfile(command) => apart(|| command.run(global)),
             Self::Download(command) => apart(|| command.run(global)),
