@@ -7,7 +7,7 @@ use evidence::{Digest, ImageRef, UnixTime};
 use tokio::sync::Mutex;
 use verify::{Artifact, Case, Obstacle, Piece, Policy, Verdict};
 
-use crate::arguments::supplement::Supplement;
+use crate::supplement::Supplement;
 
 /// Longest list or manifest read for an image while others are looked at, in bytes. A signature under
 /// Cosign's tag takes 10 KiB of one.

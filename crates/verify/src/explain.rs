@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::check::Check;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, WantedIn};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,15 +47,6 @@ pub struct Explanation {
     pub authority: String,
     /// Line by line.
     pub lines: Vec<Line>,
-}
-
-/// Where whoever reads an explanation has said what is wanted, which is what hints name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WantedIn {
-    /// In the flags of a command.
-    Flags,
-    /// In a policy file.
-    PolicyFile,
 }
 
 /// What is written down while a case is judged.

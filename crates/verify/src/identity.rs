@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::check::Check;
 use crate::explain::Trace;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, signer_found};
 use crate::signer::VerifiedSigner;
 
 /// Longest regular expression taken, in bytes.
@@ -127,8 +127,9 @@ impl IdentityPattern {
         for identity in named {
             match identity.check_extensions(signer) {
                 Ok(()) => {
-                    trace
-                        .passed(Check::Identity, || (identity.to_string(), found(subject, issuer)));
+                    trace.passed(Check::Identity, || {
+                        (identity.to_string(), signer_found(subject, issuer))
+                    });
                     return Ok(());
                 }
                 Err(why) => refusal = why,
@@ -149,13 +150,5 @@ impl IdentityPattern {
             }
         }
         Ok(())
-    }
-}
-
-/// Who signed, in words.
-pub(crate) fn found(subject: &str, issuer: &str) -> String {
-    match issuer {
-        "" => format!("`{subject}`, for whom no identity provider is named"),
-        issuer => format!("`{subject}` vouched for by `{issuer}`"),
     }
 }

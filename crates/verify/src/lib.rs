@@ -34,13 +34,13 @@ pub use claim::{Artifact, Said, VerifiedClaim};
 pub use demands::{
     CertificateTransparency, Demands, Intermediates, Logging, ProviderName, TimeSource,
 };
-pub use explain::{Explanation, Trace, WantedIn};
+pub use explain::{Explanation, Trace};
 pub use identity::{IdentityPattern, Pattern};
 pub use logged::{Logged, VerifiedEntry};
 pub use nonempty::NonEmpty;
 pub use policy::{Case, Piece, Policy, Requirement};
 pub use predicate::{Objection, Predicate, Question};
-pub use refusal::{EntryPart, Observers, Refusal};
+pub use refusal::{EntryPart, Observers, Refusal, WantedIn};
 pub use rule::{Rule, Which};
 pub use signer::VerifiedSigner;
 pub use time::VerifiedTime;

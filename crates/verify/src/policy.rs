@@ -8,8 +8,8 @@ use nonempty::NonEmpty;
 
 use crate::authority::Authority;
 use crate::claim::Artifact;
-use crate::explain::{Explanation, Record, WantedIn};
-use crate::refusal::Refusal;
+use crate::explain::{Explanation, Record};
+use crate::refusal::{Refusal, WantedIn};
 use crate::rule::{Rule, Which};
 use crate::verdict::{Grounds, Obstacle, Reason, Verdict};
 use crate::wanted::ClaimPattern;

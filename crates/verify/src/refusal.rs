@@ -19,6 +19,8 @@ use crate::check::Check;
 use crate::trust_root::Window;
 
 pub(crate) use furthest::Furthest;
+pub use told::WantedIn;
+pub(crate) use told::signer_found;
 
 /// What of a log entry is about something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

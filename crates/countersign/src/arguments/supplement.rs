@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use crypto::HashAlgorithm;
-use evidence::bundle::SignerMaterial;
+use evidence::Certificate;
 use evidence::certificate::SignedCertificateTimestamp;
 use evidence::certificate::sct::SCT_DOCUMENT_SIZE_MAX;
 use evidence::cosign::{self, ANNOTATION_SIZE_MAX};
-use evidence::{Certificate, Evidence};
-use verify::Piece;
 
 use crate::exit::Failure;
 use crate::machine;
+use crate::supplement::Supplement;
 
 /// What is known of the signatures of images.
 #[derive(Debug, Args)]
@@ -42,14 +41,6 @@ pub(crate) struct HashArgument {
     pub(super) signature_digest_algorithm: Option<HashAlgorithm>,
 }
 
-/// What is known, as read.
-#[derive(Debug, Default)]
-pub(crate) struct Supplement {
-    certificate: Option<Box<Certificate>>,
-    promises: Vec<SignedCertificateTimestamp>,
-    hash: Option<HashAlgorithm>,
-}
-
 impl SupplementArguments {
     /// Reads what is named, before anybody is asked for anything.
     pub(crate) fn read(&self) -> Result<Supplement, Failure> {
@@ -58,25 +49,6 @@ impl SupplementArguments {
             promises: self.sct.as_deref().map(promise).transpose()?.into_iter().collect(),
             hash: self.hash.signature_digest_algorithm,
         })
-    }
-}
-
-impl Supplement {
-    /// Adds what is known to a piece of evidence that can be read.
-    pub(crate) fn complete_piece(&self, piece: &mut Piece) {
-        if let Ok(evidence) = &mut piece.evidence {
-            self.complete(evidence);
-        }
-    }
-
-    /// Adds what is known. What evidence says itself of its signer does not count then: whether it
-    /// was this one is told by the signature, and by the log.
-    fn complete(&self, evidence: &mut Evidence) {
-        if let Some(certificate) = &self.certificate {
-            evidence.signer = SignerMaterial::Certificate(certificate.clone());
-        }
-        evidence.certificate_timestamps.clone_from(&self.promises);
-        evidence.signature_hash = self.hash;
     }
 }
 

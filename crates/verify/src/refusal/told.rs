@@ -5,8 +5,15 @@ use crypto::{Hash, HashAlgorithm};
 use evidence::{Digest, TreeSize};
 
 use super::{EntryPart, Refusal};
-use crate::explain::WantedIn;
-use crate::identity;
+
+/// Where whoever reads an explanation has said what is wanted, which is what hints name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedIn {
+    /// In the flags of a command.
+    Flags,
+    /// In a policy file.
+    PolicyFile,
+}
 
 impl Refusal {
     /// What was wanted, and what was found.
@@ -18,7 +25,7 @@ impl Refusal {
         match self {
             Self::NoEvidence => text(&"a signature or attestation", &"none"),
             Self::WrongIdentity { wanted, issuer, subject } => {
-                text(&wanted.join(" or "), &identity::found(subject, issuer))
+                text(&wanted.join(" or "), &signer_found(subject, issuer))
             }
             Self::WrongExtension { extension, wanted, found } => text(
                 &format_args!("{} {wanted}", extension.name()),
@@ -192,5 +199,13 @@ impl Refusal {
             _ => return None,
         };
         Some(hint)
+    }
+}
+
+/// Who signed, in words.
+pub(crate) fn signer_found(subject: &str, issuer: &str) -> String {
+    match issuer {
+        "" => format!("`{subject}`, for whom no identity provider is named"),
+        issuer => format!("`{subject}` vouched for by `{issuer}`"),
     }
 }
