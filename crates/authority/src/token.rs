@@ -126,10 +126,10 @@ impl TokenError {
 /// Verifies tokens of the trusted issuers, whose keys it fetches through `D` and keeps.
 pub struct TokenVerifier<D> {
     issuers: Vec<(Arc<Issuer>, IssuerKeys)>,
-    documents: D,
+    documents: Arc<D>,
 }
 
-impl<D: IssuerDocuments> TokenVerifier<D> {
+impl<D: IssuerDocuments + 'static> TokenVerifier<D> {
     /// Trusts these issuers. Nothing is fetched yet: see [`Self::prefetch`].
     #[must_use]
     pub fn new(issuers: Issuers, documents: D) -> Self {
@@ -138,7 +138,7 @@ impl<D: IssuerDocuments> TokenVerifier<D> {
             .into_iter()
             .map(|issuer| (Arc::new(issuer), IssuerKeys::default()))
             .collect();
-        Self { issuers, documents }
+        Self { issuers, documents: Arc::new(documents) }
     }
 
     /// The trusted issuers.
@@ -194,7 +194,7 @@ impl<D: IssuerDocuments> TokenVerifier<D> {
     /// limit allows.
     async fn verify_signature(
         &self,
-        issuer: &Issuer,
+        issuer: &Arc<Issuer>,
         keys: &IssuerKeys,
         token: &CompactJws<'_>,
         now: UnixTime,

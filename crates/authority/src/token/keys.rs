@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use evidence::UnixTime;
+use futures::future::BoxFuture;
 use futures::lock::Mutex;
 use serde_json::Value;
 use url::Url;
@@ -102,8 +103,23 @@ pub enum KeysError {
 #[derive(Default)]
 pub(super) struct IssuerKeys {
     known: RwLock<Option<Known>>,
-    /// Held during a fetch, so that there is one at a time; holds when the last one began.
-    last_attempt: Mutex<Option<UnixTime>>,
+    /// Held during a fetch, so that there is one at a time.
+    last_attempt: Mutex<Option<Attempt>>,
+}
+
+/// A fetch that was begun.
+struct Attempt {
+    begun: UnixTime,
+    /// Present until it has ended. It is kept here and not with the request that began it: whoever
+    /// hangs up meanwhile leaves it to the next request, which goes on with it. Else those who ask
+    /// and hang up at once could keep everybody from the keys.
+    fetch: Option<BoxFuture<'static, Result<KeySet, KeysError>>>,
+}
+
+impl Attempt {
+    fn is_younger_than(&self, seconds: i64, now: UnixTime) -> bool {
+        is_within(self.begun, seconds, now)
+    }
 }
 
 #[derive(Clone)]
@@ -114,17 +130,24 @@ struct Known {
 
 impl Known {
     fn is_younger_than(&self, seconds: i64, now: UnixTime) -> bool {
-        now < self.fetched.plus_seconds(seconds)
+        is_within(self.fetched, seconds, now)
     }
+}
+
+/// Whether it was less than so many seconds ago. What lies ahead is as far away: a clock that was
+/// set back must not make keys last, or fetches wait, until it has caught up. Requests that are under
+/// way at once may differ a little.
+fn is_within(then: UnixTime, seconds: i64, now: UnixTime) -> bool {
+    now < then.plus_seconds(seconds) && then < now.plus_seconds(seconds)
 }
 
 impl IssuerKeys {
     /// The keys: the known ones while fresh; then new ones; if those cannot be had, the known ones
     /// up to the limit.
-    pub(super) async fn current<D: IssuerDocuments>(
+    pub(super) async fn current<D: IssuerDocuments + 'static>(
         &self,
-        issuer: &Issuer,
-        documents: &D,
+        issuer: &Arc<Issuer>,
+        documents: &Arc<D>,
         now: UnixTime,
     ) -> Result<Arc<KeySet>, KeysError> {
         let known = self.known();
@@ -144,22 +167,22 @@ impl IssuerKeys {
     }
 
     /// Other keys than these, if the issuer has them by now and the rate limit lets us ask.
-    pub(super) async fn newer_than<D: IssuerDocuments>(
+    pub(super) async fn newer_than<D: IssuerDocuments + 'static>(
         &self,
         seen: &Arc<KeySet>,
-        issuer: &Issuer,
-        documents: &D,
+        issuer: &Arc<Issuer>,
+        documents: &Arc<D>,
         now: UnixTime,
     ) -> Option<Arc<KeySet>> {
         self.fetch(Some(seen), issuer, documents, now).await.ok()
     }
 
     /// Fetches the keys, unless somebody else has done so since `seen`.
-    async fn fetch<D: IssuerDocuments>(
+    async fn fetch<D: IssuerDocuments + 'static>(
         &self,
         seen: Option<&Arc<KeySet>>,
-        issuer: &Issuer,
-        documents: &D,
+        issuer: &Arc<Issuer>,
+        documents: &Arc<D>,
         now: UnixTime,
     ) -> Result<Arc<KeySet>, KeysError> {
         let mut last_attempt = self.last_attempt.lock().await;
@@ -168,12 +191,18 @@ impl IssuerKeys {
         {
             return Ok(known.keys);
         }
-        if last_attempt.is_some_and(|last| now < last.plus_seconds(FETCH_INTERVAL_SECONDS)) {
-            return Err(KeysError::TooSoon);
-        }
-        *last_attempt = Some(now);
-        let keys = Arc::new(fetch_keys(issuer, documents).await?);
-        let known = Known { keys: Arc::clone(&keys), fetched: now };
+        let recent =
+            last_attempt.take_if(|attempt| attempt.is_younger_than(FETCH_INTERVAL_SECONDS, now));
+        let attempt = last_attempt.insert(recent.unwrap_or_else(|| {
+            let (issuer, documents) = (Arc::clone(issuer), Arc::clone(documents));
+            let fetch = async move { fetch_keys(&issuer, &*documents).await };
+            Attempt { begun: now, fetch: Some(Box::pin(fetch)) }
+        }));
+        let fetch = attempt.fetch.as_mut().ok_or(KeysError::TooSoon)?;
+        let outcome = fetch.await;
+        attempt.fetch = None;
+        let keys = Arc::new(outcome?);
+        let known = Known { keys: Arc::clone(&keys), fetched: attempt.begun };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(keys)
     }

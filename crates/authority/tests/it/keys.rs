@@ -10,6 +10,7 @@ use authority::token::keys::{
 };
 use authority::token::{TokenError, TokenVerifier};
 use crypto::KeyKind;
+use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -51,6 +52,33 @@ fn many_at_once_fetch_once() {
     let outcomes = block_on(join_all((0..20).map(|_| provider.verifier.verify(&token, NOW))));
     assert!(outcomes.iter().all(Result::is_ok));
     assert_eq!(provider.documents.asked(), 2);
+}
+
+/// Whoever asks and hangs up neither keeps the others from the keys nor has the issuer asked more.
+#[test]
+fn a_fetch_outlives_the_request_that_began_it() {
+    let provider = Provider::email();
+    let token = provider.key.token(&lasting());
+    let hang_up = |now| assert!(provider.verifier.verify(&token, now).now_or_never().is_none());
+    hang_up(NOW);
+    assert_eq!(provider.documents.asked(), 1);
+    provider.verify(&token).unwrap();
+    assert_eq!(provider.documents.asked(), 2);
+
+    // One that was left alone for long is begun anew: what it waited for may be gone.
+    let stale = NOW.plus_seconds(KEYS_FRESH_SECONDS);
+    hang_up(stale);
+    assert_eq!(provider.documents.asked(), 3);
+    provider.verify_at(&token, stale.plus_seconds(FETCH_INTERVAL_SECONDS)).unwrap();
+    assert_eq!(provider.documents.asked(), 5);
+
+    // Its keys are as old as the fetch, not as the request that ended it.
+    let again = stale.plus_seconds(FETCH_INTERVAL_SECONDS + KEYS_FRESH_SECONDS);
+    hang_up(again);
+    provider.verify_at(&token, again.plus_seconds(FETCH_INTERVAL_SECONDS - 1)).unwrap();
+    assert_eq!(provider.documents.asked(), 7);
+    provider.verify_at(&token, again.plus_seconds(KEYS_FRESH_SECONDS)).unwrap();
+    assert_eq!(provider.documents.asked(), 9);
 }
 
 #[test]
@@ -177,6 +205,24 @@ fn an_outage_is_outlasted_up_to_a_limit() {
     // And it ends when the issuer is back.
     provider.documents.put_issuer(ISSUER, &[provider.key.jwk()]);
     provider.verify_at(&token, last.plus_seconds(2 * FETCH_INTERVAL_SECONDS)).unwrap();
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_last() {
+    let provider = Provider::email();
+    let mut claims = lasting();
+    claims["iat"] = json!(NOW.seconds() - 100_000);
+    let token = provider.key.token(&claims);
+    provider.verify(&token).unwrap();
+    provider.verify_at(&token, NOW.plus_seconds(1 - KEYS_FRESH_SECONDS)).unwrap();
+    assert_eq!(provider.documents.asked(), 2);
+    provider.documents.clear();
+    let back = NOW.plus_seconds(-KEYS_FRESH_SECONDS);
+    provider.verify_at(&token, back).unwrap();
+    assert_eq!(provider.documents.asked(), 3, "they were asked for, and could not be had");
+    let back = NOW.plus_seconds(-KEYS_STALE_SECONDS_MAX);
+    let error = provider.verify_at(&token, back).unwrap_err();
+    assert!(matches!(error, TokenError::Keys { source: KeysError::Fetch(_), .. }), "{error}");
 }
 
 #[test]
