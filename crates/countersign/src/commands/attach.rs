@@ -10,9 +10,10 @@ use clap::{Args, Subcommand};
 use client::Registry;
 use client::plausible::{self, Implausible};
 use client::registry::{
-    AttachmentKind, BundleContent, CosignTag, Descriptor, Manifest, ManifestContent,
+    Attachment, AttachmentKind, BundleContent, CosignTag, Descriptor, Manifest, ManifestContent,
+    Place,
 };
-use evidence::bundle::{Format, SignerMaterial};
+use evidence::bundle::{Format, MEDIA_TYPE_V0_3, SignerMaterial};
 use evidence::cosign::{Layer, SIGNATURE};
 use evidence::{Digest, Evidence, ImageRef};
 use serde_json::json;
@@ -174,18 +175,33 @@ impl Target<'_> {
             })?,
         };
         let kind = AttachmentKind::Bundle;
-        let deadline = self.global.deadline();
-        let inventory = self.registry.inventory(&self.place, self.digest(), deadline).await;
         let digest = Digest::sha256(&bytes);
-        let there = inventory.attachments.iter().find(|one| one.layer.digest == digest);
-        if let Some(there) = there {
-            let place = format!("{}@{}", self.place.name(), there.manifest);
+        if let Some(place) = self.refers_already(kind, MEDIA_TYPE_V0_3, &digest).await {
             return Ok(Attached { kind, place, before: true });
         }
         let content = BundleContent::DsseEnvelope { predicate_type };
         let attached = self.shelf().attach(bytes, content).await;
         let place = attached.map_err(|error| self.not_attached(error))?;
         Ok(Attached { kind, place, before: false })
+    }
+
+    /// Where something with this content refers to the image already, as the same thing. What cannot
+    /// be looked at is taken for absent: attaching it once more changes nothing.
+    async fn refers_already(
+        &self,
+        kind: AttachmentKind,
+        media_type: &str,
+        content: &Digest,
+    ) -> Option<String> {
+        let Self { registry, place, global, .. } = self;
+        let there = registry.inventory(place, self.digest(), global.deadline()).await.attachments;
+        let is_it = |one: &&Attachment| {
+            (one.kind, one.layer.media_type.as_str()) == (kind, media_type)
+                && one.layer.digest == *content
+                && matches!(one.place, Place::Referrers(_))
+        };
+        let there = there.iter().find(is_it)?;
+        Some(format!("{}@{}", place.name(), there.manifest))
     }
 
     /// Puts layers under one of Cosign's tags. What is there already, with the same signature, is not

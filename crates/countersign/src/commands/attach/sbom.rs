@@ -86,8 +86,17 @@ impl Sbom {
             let put = match self.registry_referrers_mode {
                 Mode::Oci11 => {
                     let (bytes, annotations) = (Bytes::from(bytes), BTreeMap::new());
-                    let media_type = media_type.to_owned();
-                    shelf.refer(&NewReferrer { media_type, bytes, annotations }).await
+                    let digest = Digest::sha256(&bytes);
+                    match target.refers_already(AttachmentKind::Sbom, media_type, &digest).await {
+                        Some(place) => {
+                            before = true;
+                            Ok(place)
+                        }
+                        None => {
+                            let media_type = media_type.to_owned();
+                            shelf.refer(&NewReferrer { media_type, bytes, annotations }).await
+                        }
+                    }
                 }
                 Mode::Legacy => {
                     let tag = CosignTag::Sbom;

@@ -277,9 +277,29 @@ fn a_bill_of_materials_is_attached_for_what_it_is() {
     assert!(tagged(&world, &image, "sbom").is_none());
     let said = world.run(&format!("download sbom {image}")).ends(0);
     assert_eq!(said.stdout, world.read("bom.spdx.json"));
+    // It says whether it was there.
+    let options = "--sbom bom.spdx.json --registry-referrers-mode oci-1-1 -o json";
+    world.registry.clear_requests();
+    let again = attach(options).ends(0).json();
+    assert_eq!(again["attached"][0]["attachedBefore"], true, "{again}");
+    assert_eq!(world.writes(), 0);
+    let place = again["attached"][0]["place"].as_str().unwrap();
+    world.run(&format!("clean -f --type sbom {image}")).ends(0);
+    let manifest = place.rsplit('/').next().unwrap().split_once('@').unwrap().1;
+    assert!(world.registry.manifest("acme/app", manifest).is_some(), "what refers to it stays");
+    // The same text as something else is something else.
+    let other = "--sbom bom.spdx.json --type syft --registry-referrers-mode oci-1-1 -o json";
+    let said = attach(other).ends(0).json();
+    assert_eq!(said["attached"][0]["attachedBefore"], false, "{said}");
+    let place = said["attached"][0]["place"].as_str().unwrap();
+    assert!(!place.ends_with(manifest), "{said}");
+    world.run(&format!("download sbom {image}")).ends(2).says(&["2 bills of materials"]);
+    let fresh = world.push("acme/app", "v2");
+    let said = world.run(&format!("attach sbom {options} {fresh}")).ends(0).json();
+    assert_eq!(said["attached"][0]["attachedBefore"], false, "{said}");
     world.write("second.json", r#"{"spdxVersion": "SPDX-2.3", "n": 2}"#);
     attach("--sbom second.json --registry-referrers-mode oci-1-1").ends(0);
-    world.run(&format!("download sbom {image}")).ends(2).says(&["2 bills of materials"]);
+    world.run(&format!("download sbom {image}")).ends(2).says(&["3 bills of materials"]);
 }
 
 #[test]
