@@ -88,9 +88,41 @@ fn documents_are_downloaded_as_they_are() {
     let line = format!("verify-blob-attestation {by} --type spdxjson --bundle a.json {digest}");
     world.run(&line).ends(0);
     assert_eq!(attestations("--predicate-type spdxjson").ends(0).json_lines().len(), 1);
-    attestations("--predicate-type cyclonedx").ends(10).without_result().says(&["there is none"]);
+    // Of what there is none, where it was looked for, what is there instead, and what can be done.
+    let place = image.trim_end_matches(":v1");
+    let tags = |digest: &str, suffixes: &[&str]| -> Vec<String> {
+        let hex = digest.trim_start_matches("sha256:");
+        suffixes.iter().map(|suffix| format!("sha256-{hex}.{suffix}")).collect()
+    };
+    let none = |line: &str, digest: &str, suffixes: &[&str], parts: &[&str]| {
+        let tags = tags(digest, suffixes).join(" and ");
+        let looked = format!("looked in {place} under {tags}, and at what refers to {digest}");
+        let said = world.run(line).ends(10).without_result();
+        said.says(&[&looked]).says(parts);
+    };
+    let cyclonedx = format!("download attestation --predicate-type cyclonedx {image}");
+    none(
+        &cyclonedx,
+        &digest,
+        &["sig", "att"],
+        &[
+            "there is no attestation of the type https://cyclonedx.org/bom beside",
+            "there is a signature, an attestation of the type https://spdx.dev/Document",
+        ],
+    );
+    let sbom = format!("download sbom {image}");
+    let instead = ["there is no bill of materials beside", "there is a bundle, a signature; "];
+    none(&sbom, &digest, &["sbom"], &instead);
     let bare = world.push("acme/app", "bare");
-    world.run(&format!("download signature {bare}")).ends(10).without_result();
+    let nothing = world.digest(&bare);
+    for (what, named, suffixes, remedy) in [
+        ("signature", "signature", &["sig", "att"][..], "`countersign sign` makes one"),
+        ("attestation", "attestation", &["sig", "att"], "`countersign attest` makes one"),
+        ("sbom", "bill of materials", &["sbom"], "`countersign attach sbom` makes one"),
+    ] {
+        let parts = [&format!("there is no {named} beside {bare}"), remedy, "COSIGN_REPOSITORY"];
+        none(&format!("download {what} {bare}"), &nothing, suffixes, &parts);
+    }
     let lists = FaultRule::new("/v2/acme/app/referrers/*", Fault::Status(StatusCode::FORBIDDEN));
     world.registry.inject(lists);
     world.run(&format!("download signature {bare}")).ends(3).without_result();

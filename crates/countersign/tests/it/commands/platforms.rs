@@ -14,8 +14,9 @@ fn what_lies_beside_the_image_of_a_platform_is_downloaded_and_copied() {
     let [amd64, arm64] = ["linux/amd64", "linux/arm64"];
     for (what, lines) in [("attestation", 1), ("sbom", 1)] {
         let download = |more: &str| world.run(&format!("download {what} {more} {index}"));
-        download("").ends(10).without_result();
-        download(&format!("--platform {amd64}")).ends(10).without_result();
+        download("").ends(10).without_result().says(&["this is an index", "--platform"]);
+        let said = download(&format!("--platform {amd64}")).ends(10).without_result();
+        said.says(&["there is no", "makes one"]);
         let said = download(&format!("--platform {arm64}")).ends(0);
         assert_eq!(said.stdout.trim().lines().count(), lines, "{what}");
         download("--platform windows/amd64").ends(1).says(&["no image for", amd64, arm64]);
