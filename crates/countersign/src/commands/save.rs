@@ -74,7 +74,7 @@ fn unlisted(folder: &Path, replaced: &[Digest]) -> String {
 }
 
 fn print(output: Output, image: &str, folder: &Path, saved: &Saved) {
-    let Saved { digest, manifests, blobs_there, blobs_fetched, .. } = saved;
+    let Saved { digest, manifests, blobs_there, blobs_fetched, replaced } = saved;
     let folder = folder.display().to_string();
     match output {
         Output::Json => {
@@ -85,6 +85,7 @@ fn print(output: Output, image: &str, folder: &Path, saved: &Saved) {
                 "manifests": manifests,
                 "blobsThere": blobs_there,
                 "blobsFetched": blobs_fetched,
+                "replaced": replaced.iter().map(ToString::to_string).collect::<Vec<_>>(),
             });
             println!("{document}");
         }

@@ -27,7 +27,7 @@ fn what_was_saved_verifies_there_and_where_it_is_loaded() {
     let said = world.run(&format!("save --dir saved -o json {image}")).ends(0).json();
     assert_eq!(said["schema"], "countersign.dev/saved/v1");
     assert_eq!(said["artifact"]["digest"], digest);
-    assert_eq!(said["manifests"], 5);
+    assert_eq!((&said["manifests"], &said["replaced"]), (&5.into(), &serde_json::json!([])));
     let by = world.by_release();
     let verify = |image: &str| {
         world.run(&format!("verify {by} {image}")).ends(0);
@@ -79,6 +79,12 @@ fn another_image_in_the_folder_is_told() {
         &digest,
         "before, and does no more",
     ]);
+    // The same for programs.
+    let said = world.run(&format!("save --dir saved -o json {image}")).ends(0).json();
+    assert_eq!(said["replaced"], serde_json::json!([world.digest(&other)]));
+    let said = world.run(&format!("save --dir saved -o json {other}")).ends(0).json();
+    let replaced = said["replaced"].as_array().unwrap();
+    assert_eq!((replaced.len(), &replaced[0]), (5, &digest.as_str().into()), "{said}");
     let loaded = image.replace("acme/app:v1", "else/where:v2");
     world.run(&format!("load --dir saved {loaded}")).ends(0);
     assert_eq!(world.digest(&loaded), world.digest(&other));
