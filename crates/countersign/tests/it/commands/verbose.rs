@@ -40,3 +40,25 @@ fn requests_are_told_and_no_secrets() {
     let said = world.run(&format!("verify {by} {image}")).ends(0);
     assert!(!said.stderr.contains("DEBUG"), "{}", said.stderr);
 }
+
+#[test]
+fn what_is_copied_saved_and_loaded_is_told_too() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    world.run(&format!("sign {image}")).ends(0);
+    let referrers =
+        format!("GET http://{}/v2/acme/app/referrers/sha256:", world.registry.address());
+    let to = image.replace("acme/app", "else/where");
+    let put =
+        format!("PUT http://{}/v2/else/where/manifests/v1: 201 in ", world.registry.address());
+    let said = world.run(&format!("copy -d {image} {to}")).ends(0);
+    tells(&said, &["HEAD http://", &referrers, ": 200 in ", &put, "copied"]);
+    let said = world.run(&format!("save -d --dir saved {image}")).ends(0);
+    tells(&said, &["HEAD http://", &referrers, ": 200 in "]);
+    let said = world.run(&format!("load -d --dir saved {to}")).ends(0);
+    tells(&said, &["HEAD http://", ": 200 in ", &put]);
+    for line in [format!("copy {image} {to}"), format!("save --dir saved {image}")] {
+        let said = world.run(&line).ends(0);
+        assert!(!said.stderr.contains("DEBUG"), "{}", said.stderr);
+    }
+}
