@@ -29,6 +29,8 @@ mod sign_recursive;
 mod signed_names;
 mod spelling;
 mod stamping;
+#[cfg(target_os = "linux")]
+mod swollen;
 mod trust;
 mod verbose;
 mod verify;

@@ -25,7 +25,7 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// What a process has in memory, and the most that it ever had, in KiB.
-fn memory(process: u32) -> (u64, u64) {
+pub(crate) fn memory(process: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -35,7 +35,7 @@ fn memory(process: u32) -> (u64, u64) {
 }
 
 #[track_caller]
-fn assert_growth(what: &str, before: (u64, u64), after: (u64, u64)) {
+pub(crate) fn assert_growth(what: &str, before: (u64, u64), after: (u64, u64)) {
     // From what it had, to the most that it had since; which is more only if that is.
     let growth = if after.1 > before.1 { after.1.saturating_sub(before.0) } else { 0 };
     println!("{what}: grew by {} MiB to {} MiB", growth / 1024, after.1 / 1024);
