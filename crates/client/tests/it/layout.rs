@@ -263,6 +263,36 @@ fn links_are_not_followed() {
     }
 }
 
+/// A pipe that nobody writes to would be waited for.
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = Folder::new();
+    let referrer = folder.bundle();
+    let path = folder.file(&Digest::sha256(&referrer));
+    fs::remove_file(&path).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, pipe, mode, 0).unwrap();
+    let found = folder.find();
+    let [obstacle] = found.obstacles.as_slice() else { panic!("{found:?}") };
+    assert!(matches!(obstacle.problem(), LayoutProblem::NotPlain { wanted: "file" }), "{obstacle}");
+}
+
+/// What was opened is what is read, whatever stands under its name by then.
+#[test]
+fn a_folder_that_is_replaced_meanwhile_is_still_the_one_that_was_opened() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    folder.bundle();
+    let layout = Layout::open(folder.path()).unwrap();
+    let aside = other.path().join("aside");
+    fs::rename(folder.path(), &aside).unwrap();
+    symlink(other.path(), folder.path()).unwrap();
+    let found = layout.find_evidence(&folder.image);
+    assert_eq!((found.pieces.len(), found.obstacles.len()), (1, 0), "{found:?}");
+    fs::remove_file(folder.path()).unwrap();
+    fs::rename(&aside, folder.path()).unwrap();
+}
+
 #[test]
 fn other_bytes_than_the_name_says_are_an_obstacle() {
     let folder = Folder::new();
