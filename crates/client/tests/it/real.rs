@@ -3,7 +3,7 @@
 //! unless it was promised to be there.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
@@ -23,11 +23,21 @@ use crate::server::{Reply, Server};
 use crate::tls::Authority;
 use crate::{OCI_MANIFEST, ample, assert_kind, http};
 
+/// The repository that nobody may push to.
+const READ_ONLY: &str = "acme/read-only";
+
 /// Ends with the test that started it.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: String,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+}
+
+impl Running {
+    /// Where it keeps a repository.
+    fn repository(&self, name: &str) -> PathBuf {
+        self.directory.path().join("data/docker/registry/v2/repositories").join(name)
+    }
 }
 
 impl Drop for Running {
@@ -58,7 +68,7 @@ pub(crate) fn start(directory: tempfile::TempDir, auth: &str) -> Option<Running>
         return None;
     };
     let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let mut running = Running { child, address: String::new(), _directory: directory };
+    let mut running = Running { child, address: String::new(), directory };
     let mut line = String::new();
     while lines.read_line(&mut line).unwrap() > 0 {
         if let Some((_, address)) = line.split_once("listening on ") {
@@ -129,6 +139,17 @@ async fn live(running: &Running, registry: &Registry) {
     registry.check_login(&running.address.parse().unwrap(), ample()).await.unwrap();
 }
 
+/// Whether one may push is found out without leaving an upload there that could be gone on with. This
+/// registry leaves a directory behind of each that is given up, whoever does.
+async fn may_push(running: &Running, registry: &Registry) {
+    let image: ImageRef = format!("{}/acme/app", running.address).parse().unwrap();
+    registry.check_push(&image, ample()).await.unwrap();
+    let uploads = running.repository("acme/app").join("_uploads");
+    let begun: Vec<_> = std::fs::read_dir(uploads).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(begun.len(), 1);
+    assert!(!begun[0].join("data").exists(), "{}", begun[0].display());
+}
+
 async fn refuses(running: &Running, with: impl Fn(Keychain) -> Registry) {
     let image: ImageRef = format!("{}/acme/app:v1", running.address).parse().unwrap();
     let error = with(Keychain::default()).resolve(&image, ample()).await.unwrap_err();
@@ -164,7 +185,9 @@ async fn a_real_registry_with_a_password() {
     let Some(running) = start(directory, &auth) else { return };
     let with = |keychain| Registry::new(http(), keychain);
     refuses(&running, with).await;
-    live(&running, &with(keychain(&running, "open sesame"))).await;
+    let registry = with(keychain(&running, "open sesame"));
+    may_push(&running, &registry).await;
+    live(&running, &registry).await;
 }
 
 /// A token service that gives whatever is asked for to whoever shows the password, as JSON Web
@@ -186,7 +209,9 @@ async fn token_service(authority: &Authority) -> Server {
             .map(|(_, scope)| {
                 let parts: Vec<&str> = scope.split(':').collect();
                 let [kind, name, actions] = parts[..] else { panic!("{scope}") };
-                let actions: Vec<_> = actions.split(',').collect();
+                // There everybody may read and nobody write.
+                let may = |action: &&str| name != READ_ONLY || *action == "pull";
+                let actions: Vec<_> = actions.split(',').filter(may).collect();
                 json!({"type": kind, "name": name, "actions": actions})
             })
             .collect();
@@ -231,5 +256,15 @@ async fn a_real_registry_with_tokens() {
     let image: ImageRef = format!("{}/acme/app", running.address).parse().unwrap();
     let error = unsaid.fetch_blob(&image, &Digest::sha256(b"x"), 9, ample()).await.unwrap_err();
     assert_kind!(error, FetchErrorKind::Unauthorized(Unauthorized::RealmRefused { .. }));
-    live(&running, &with(keychain(&running, "open sesame"))).await;
+    let registry = with(keychain(&running, "open sesame"));
+    // To give an upload up one would need the right to delete, which is not asked for.
+    let app: ImageRef = format!("{}/acme/app", running.address).parse().unwrap();
+    registry.check_push(&app, ample()).await.unwrap();
+    live(&running, &registry).await;
+    // A token service gives a token all the same, and the registry says no.
+    let image: ImageRef = format!("{}/{READ_ONLY}", running.address).parse().unwrap();
+    let error = registry.check_push(&image, ample()).await.unwrap_err();
+    let said = format!("the user `ali` may not push to {}/{READ_ONLY}", running.address);
+    assert_eq!(error.to_string(), said);
+    assert!(error.hint().unwrap().contains("the right to push"), "{error:?}");
 }
