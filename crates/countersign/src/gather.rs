@@ -1,4 +1,4 @@
-//! What lies beside an image, in the judge's words: for the command line and the webhook alike.
+//! What lies beside an image, in the judge's words, for every command that looks at it.
 
 use client::registry::Found;
 use client::registry::discover::{BUNDLES_SIZE_MAX, Room};

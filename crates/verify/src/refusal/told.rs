@@ -155,6 +155,15 @@ impl Refusal {
                     "name the public key among the policy's `signers`, as `key`"
                 }
             },
+            Self::NoIssuer => match wanted_in {
+                WantedIn::Flags => {
+                    "if its authority vouches alone, name that with --ca-roots, and want no provider \
+                     with --certificate-oidc-issuer-regexp '.*'"
+                }
+                WantedIn::PolicyFile => {
+                    "sign it with a certificate that names its provider, which a policy file wants"
+                }
+            },
             Self::ChainNotAllowed => match wanted_in {
                 WantedIn::Flags => "--allow-certificate-chain takes it all the same",
                 WantedIn::PolicyFile => "sign it again with a client that keeps to the format",

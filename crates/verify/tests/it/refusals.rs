@@ -404,6 +404,7 @@ fn hints_say_what_to_do() {
         ("ChainNotAllowed", "--allow-certificate-chain"),
         ("TimeInFuture", "clock"),
         ("WrongExtension", "the flag"),
+        ("NoIssuer", "--ca-roots"),
     ];
     for Judged { mutant, outcome, .. } in JUDGED.iter() {
         let refusal = outcome.as_ref().unwrap_err();

@@ -411,6 +411,28 @@ fn so_many_different_signers_as_are_wanted() {
     assert_eq!(found, "refuse -:TooFewSigners");
 }
 
+/// A name is somebody's with whoever vouches for it.
+#[test]
+fn one_name_at_two_providers_is_two_signers() {
+    let court = Court::new();
+    let own = sealed("own", &said("yes", 0));
+    let elsewhere = said("yes", 0).on_certificate(|certificate| {
+        for number in [1, 8] {
+            certificate.put(ExtensionDraft::fulcio(number, "https://elsewhere.example"));
+        }
+    });
+    let elsewhere = sealed("elsewhere", &elsewhere);
+    let mut requirement = court.requirement(Which::Any);
+    requirement.rule.signers_min = NonZeroU8::new(2).unwrap();
+    let Authority::Keyless { identities, .. } = &mut requirement.any_of.head else {
+        panic!("a certificate")
+    };
+    identities.head.issuer = Pattern::regex("^https://").unwrap();
+    let judge = |pieces: &[Piece]| court.judge(&requirement, pieces, Seen::All);
+    assert_eq!(judge(&[own.clone(), elsewhere.clone()]), "admit own elsewhere");
+    assert_eq!(judge(&[elsewhere.clone(), elsewhere]), "refuse -:TooFewSigners");
+}
+
 #[test]
 fn keys_count_as_signers_by_the_key() {
     let scene = said("yes", 0).pinned();
