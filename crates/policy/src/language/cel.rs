@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
+use cel::extractors::This;
 use cel::parser::Parser;
 use cel::{Context, ExecutionError, Value};
 use serde_json::Value as Json;
 use verify::predicate::Objection;
 
 use super::{BadProgram, Engine, Facts, Watch, failed, words};
+use crate::regexp::Regexp;
 
 /// Longest expression read, in bytes.
 pub const EXPRESSION_SIZE_MAX: usize = 8 * 1024;
@@ -28,6 +30,10 @@ const OUT_OF_TIME: u64 = 1 << 60;
 
 /// The function that counts steps; no source can name it.
 const STEP: &str = "@step";
+
+/// The function of the standard library that is ours: the language wants RE2's expressions, and the
+/// engine would read another dialect ("Language Definition", "Regular Expressions").
+const MATCHES: &str = "matches";
 
 /// What an expression may refer to.
 const VARIABLES: [&str; 6] = ["digest", "input", "now", "predicate", "seen", "signer"];
@@ -42,7 +48,7 @@ const FUNCTIONS: [&str; 12] = [
     "dyn",
     "endsWith",
     "int",
-    "matches",
+    MATCHES,
     "size",
     "startsWith",
     "string",
@@ -102,7 +108,10 @@ impl Engine for Cel {
                 Err(ExecutionError::function_error(STEP, "too many steps"))
             }
         };
-        context.add_function(STEP, step).map_err(|error| failed(words(&error.to_string())))?;
+        context
+            .add_function(STEP, step)
+            .and_then(|()| context.add_function(MATCHES, matches))
+            .map_err(|error| failed(words(&error.to_string())))?;
         let predicate = input.get("predicate").cloned().unwrap_or(Json::Null);
         let Json::Object(mut told) = facts.to_json() else { return Err(failed("no facts")) };
         told.insert("input".to_owned(), input);
@@ -130,6 +139,13 @@ impl Engine for Cel {
     }
 }
 
+/// Whether an expression matches anywhere in a text.
+fn matches(This(text): This<Arc<String>>, expression: Arc<String>) -> Result<bool, ExecutionError> {
+    Regexp::parse(&expression)
+        .map(|regexp| regexp.matches(&text))
+        .map_err(|error| ExecutionError::function_error(MATCHES, error))
+}
+
 fn error_in_few_words(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => format!("there is no `{key:.64}`"),
@@ -137,6 +153,7 @@ fn error_in_few_words(error: &ExecutionError) -> String {
         ExecutionError::NoSuchOverload(overload) => {
             format!("`{}` does not take these types", overload.function())
         }
+        ExecutionError::UnexpectedType { want, .. } => format!("a {want:.64} is wanted"),
         ExecutionError::FunctionError { function, message } => {
             format!("`{function}`: {message:.200}")
         }

@@ -28,6 +28,23 @@ fn an_expression_sees_the_statement_and_who_signed_it() {
     }
 }
 
+/// "Language Definition", "Regular Expressions": RE2's, which match anywhere.
+#[test]
+fn regular_expressions_are_those_of_re2() {
+    for yes in [
+        "'abc'.matches('b')",
+        "matches('abc', '^a')",
+        r"'7'.matches(r'^\d$')",
+        "'a'.matches('[b&&a]')",
+    ] {
+        assert!(accepts(Cel, yes), "{yes}");
+    }
+    // Another dialect's digits, and its intersection above.
+    assert!(!accepts(Cel, "'\u{0663}'.matches(r'\\d')"));
+    let problem = problem(Cel, r"'a'.matches(r'\pL')", &statement());
+    assert!(problem.contains("Unicode class"), "{problem}");
+}
+
 #[test]
 fn only_a_boolean_true_is_a_yes() {
     for (other, said) in [("1", "int"), ("'true'", "string"), ("[true]", "list"), ("null", "null")]
@@ -45,6 +62,8 @@ fn an_error_is_no_answer_and_says_little_of_the_statement() {
         ("1 / 0 == 1", "Division"),
         ("predicate.findings[7].id == ''", "IndexOutOfBounds"),
         ("input.subject[0].name.matches('(')", "matches"),
+        ("input.subject[0].name.matches(1)", "is wanted"),
+        ("input.subject.matches('a')", "is wanted"),
     ] {
         let problem = problem(Cel, asks, &statement());
         assert!(problem.contains(said), "{asks}: {problem}");
