@@ -243,7 +243,7 @@ pub fn verify(
 }
 
 /// The schemes with which this key may have signed: what a v2 entry states about this signature,
-/// else what the key and a v1 entry's digest imply, else what is said beside the evidence.
+/// else what the key and a v1 entry's digest imply, and what is said beside the evidence.
 fn schemes(key: &PublicKey, evidence: &Evidence, entries: &[VerifiedEntry]) -> Vec<Scheme> {
     let kind = key.kind();
     let signature = evidence.signature();
@@ -259,19 +259,26 @@ fn schemes(key: &PublicKey, evidence: &Evidence, entries: &[VerifiedEntry]) -> V
         }
         Body::DsseV1(_) | Body::IntotoV1(_) | Body::IntotoV2(_) => None,
     });
-    let said = || Some(Scheme::for_key_and_hash(kind, evidence.signature_hash?));
-    let stated = stated.or_else(said);
-    match stated.unwrap_or_else(|| key.default_scheme()) {
-        // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
-        // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
-        Scheme::Ed25519 | Scheme::Ed25519ph => vec![Scheme::Ed25519ph, Scheme::Ed25519],
-        // Cosign before bundles signed with SHA-256 whatever the key; entries about envelopes do not
-        // tell, and without an entry nothing does.
-        scheme if stated.is_none() && evidence.format.is_cosigns() => {
-            vec![scheme, Scheme::for_key_and_hash(kind, HashAlgorithm::Sha256)]
-        }
-        scheme => vec![scheme],
+    let scheme = stated.unwrap_or_else(|| key.default_scheme());
+    // Sigstore's clients disagree on which of the two they use with a bare key; they cannot be
+    // mistaken for each other (RFC 8032 §5.1), so that trying both proves no less.
+    if matches!(scheme, Scheme::Ed25519 | Scheme::Ed25519ph) {
+        return vec![Scheme::Ed25519ph, Scheme::Ed25519];
     }
+    let mut schemes = vec![scheme];
+    if stated.is_none() {
+        // Cosign before bundles signed with SHA-256 whatever the key; entries about envelopes do not
+        // tell, and without an entry nothing does. What is said beside the evidence comes on top:
+        // nobody can hide a signature by it from a rule that looks at all of them.
+        let cosigns = evidence.format.is_cosigns().then_some(HashAlgorithm::Sha256);
+        for hash in cosigns.into_iter().chain(evidence.signature_hash) {
+            let other = Scheme::for_key_and_hash(kind, hash);
+            if !schemes.contains(&other) {
+                schemes.push(other);
+            }
+        }
+    }
+    schemes
 }
 
 fn verify_over_artifact(

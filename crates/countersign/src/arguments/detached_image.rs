@@ -34,6 +34,11 @@ pub(crate) struct DetachedImage {
 }
 
 impl DetachedImageArguments {
+    /// Whether a signature is named, which takes other evidence out of sight.
+    pub(crate) fn is_given(&self) -> bool {
+        self.signature.is_some()
+    }
+
     /// Reads what is named, before anybody is asked for anything.
     pub(crate) fn read(&self) -> Result<Option<DetachedImage>, Failure> {
         let Some(signature) = &self.signature else { return Ok(None) };

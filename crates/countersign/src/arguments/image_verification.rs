@@ -87,6 +87,11 @@ struct Registries<'r> {
 }
 
 impl ImageArguments {
+    /// Whether a certificate is named, which takes evidence of others out of sight.
+    pub(crate) fn names_signer(&self) -> bool {
+        self.supplement.names_signer()
+    }
+
     /// Takes the images that files name, whose paths stand where images do; each once. `nothing` says
     /// what is wrong when they name none.
     pub(crate) fn read_files(

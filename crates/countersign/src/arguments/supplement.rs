@@ -35,13 +35,18 @@ pub(crate) struct SupplementArguments {
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Evidence")]
 pub(crate) struct HashArgument {
-    /// Hash that a signature is over (sha256, sha384, sha512), where its key suggests another and
-    /// neither bundle nor log entry tells.
+    /// Hash that a signature may be over too (sha256, sha384, sha512), where its key suggests another
+    /// and neither bundle nor log entry tells.
     #[arg(long, value_name = "NAME", value_parser = hash_algorithm)]
     pub(super) signature_digest_algorithm: Option<HashAlgorithm>,
 }
 
 impl SupplementArguments {
+    /// Whether a certificate is named, which takes other evidence out of sight.
+    pub(crate) fn names_signer(&self) -> bool {
+        self.certificate.is_some()
+    }
+
     /// Reads what is named, before anybody is asked for anything.
     pub(crate) fn read(&self) -> Result<Supplement, Failure> {
         Ok(Supplement {

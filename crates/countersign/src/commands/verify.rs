@@ -119,6 +119,13 @@ impl Verify {
                 return Err(Failure::usage("a claim is described beside --policy-file")
                     .hint("say in the policy file what must be claimed, with which annotations"));
             }
+            // What a policy denies must not be hidden from it.
+            if self.images.names_signer() || self.detached.is_given() {
+                return Err(Failure::usage("evidence is chosen beside --policy-file").hint(
+                    "a policy file judges all that lies beside an image: leave out --signature \
+                     and --certificate",
+                ));
+            }
             let file = PolicyFile::read(path)?;
             return Ok(Box::new(move |roots| file.under(roots)));
         }

@@ -122,13 +122,10 @@ fn a_signature_over_another_hash_is_taken_where_that_is_said() {
     assert_eq!(refusal, Refusal::BadSignature);
     detached(Scheme::RsaPkcs1Sha512, Some(HashAlgorithm::Sha512)).unwrap();
     detached(Scheme::RsaPkcs1Sha384, Some(HashAlgorithm::Sha384)).unwrap();
-    for (scheme, said) in [
-        (Scheme::RsaPkcs1Sha512, HashAlgorithm::Sha384),
-        // What is said is meant.
-        (Scheme::RsaPkcs1Sha256, HashAlgorithm::Sha512),
-    ] {
-        assert_eq!(detached(scheme, Some(said)).unwrap_err(), Refusal::BadSignature);
-    }
+    let refusal = detached(Scheme::RsaPkcs1Sha512, Some(HashAlgorithm::Sha384)).unwrap_err();
+    assert_eq!(refusal, Refusal::BadSignature);
+    // It comes on top: what is recognised without it is not hidden by it.
+    detached(Scheme::RsaPkcs1Sha256, Some(HashAlgorithm::Sha512)).unwrap();
 }
 
 /// A log entry has recorded it; what somebody says beside it is not asked for.

@@ -198,6 +198,9 @@ fn a_signature_over_another_hash_than_usual_is_taken_by_name() {
     verify("--signature-digest-algorithm sha512").ends(0);
     verify("--signature-digest-algorithm SHA512").ends(0);
     verify("--signature-digest-algorithm sha384").ends(12);
+    world.write("usual.sig", key.sign_with(Scheme::RsaPkcs1Sha256, b"the application"));
+    let usual = line.replace("app.sig", "usual.sig");
+    world.run(&format!("{usual} --signature-digest-algorithm sha512 app.tar")).ends(0);
     verify("--signature-digest-algorithm sha224").ends(2).says(&["SHA-224 is not supported"]);
     verify("--signature-digest-algorithm md5").ends(2).says(&["sha256, sha384, sha512"]);
     world.write("app.tar", "another one");

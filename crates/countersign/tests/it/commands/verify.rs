@@ -158,6 +158,8 @@ fn a_policy_file_decides_alone() {
         "--certificate-github-workflow-ref refs/heads/main",
         "-a env=prod",
         "--signature-only",
+        "--signature good.yaml",
+        "--certificate good.yaml",
     ] {
         let said = verify(&format!("good.yaml {beside} {signed}")).ends(2).without_result();
         said.says(&["--policy-file"]);
