@@ -8,7 +8,8 @@
 //!
 //! As in cosign, an expression matches if it matches *anywhere* in the value: write `^…$` to
 //! match all of it ([`Regexp::is_anchored`] tells whether that was done). Matching takes time
-//! linear in the value; size and nesting are bounded.
+//! linear in the value; size and nesting are bounded, and who has a long value of somebody else's
+//! bounds that ([`Regexp::text_size_max`]).
 
 mod translate;
 
@@ -24,12 +25,22 @@ pub const GROUP_DEPTH_MAX: usize = 100;
 /// identities of GitHub's and GitLab's documentation need.
 const PROGRAM_SIZE_MAX: usize = 1 << 20;
 
+/// Largest program, in bytes, of an expression of usual size.
+const USUAL_PROGRAM_SIZE: usize = 64 << 10;
+
+/// Longest text, in bytes, that an expression of usual size looks through where the text is a
+/// stranger's, and one that is larger. No match can be interrupted, and the worst takes, for each byte
+/// of the text, time in proportion to the program: about ten microseconds the usual, a hundred and
+/// fifty the largest. So none takes longer than about ten seconds.
+const TEXT_SIZE_MAX: [usize; 2] = [1 << 20, 64 << 10];
+
 /// A compiled expression.
 #[derive(Clone)]
 pub struct Regexp {
     text: String,
     anchored: bool,
     program: regex::Regex,
+    text_size_max: usize,
 }
 
 /// Why text is no regular expression that is read here. `at` counts characters from 1.
@@ -111,12 +122,28 @@ impl Regexp {
             return Err(ParseRegexpError::TooLong { found: text.len() });
         }
         let (translated, anchored) = translate::translate(text)?;
-        let program = regex::RegexBuilder::new(&translated)
-            .size_limit(PROGRAM_SIZE_MAX)
-            .dfa_size_limit(PROGRAM_SIZE_MAX)
-            .build()
-            .map_err(|_| ParseRegexpError::TooLarge)?;
-        Ok(Self { text: text.to_owned(), anchored, program })
+        let build = |size_max| {
+            regex::RegexBuilder::new(&translated)
+                .size_limit(size_max)
+                .dfa_size_limit(PROGRAM_SIZE_MAX)
+                .build()
+        };
+        let [of_usual, of_large] = TEXT_SIZE_MAX;
+        let (program, text_size_max) = match build(USUAL_PROGRAM_SIZE) {
+            Ok(program) => (program, of_usual),
+            Err(_) => {
+                let program = build(PROGRAM_SIZE_MAX).map_err(|_| ParseRegexpError::TooLarge)?;
+                (program, of_large)
+            }
+        };
+        Ok(Self { text: text.to_owned(), anchored, program, text_size_max })
+    }
+
+    /// Longest text, in bytes, that it may look through where time counts and the text is a
+    /// stranger's.
+    #[must_use]
+    pub fn text_size_max(&self) -> usize {
+        self.text_size_max
     }
 
     /// The expression as it was written.

@@ -208,14 +208,35 @@ fn definitions_that_multiply_are_given_up() {
 #[test]
 fn long_texts_are_as_many_comparisons() {
     let mut long = statement();
-    long["predicate"] = json!("x".repeat(16 << 20));
+    long["predicate"] = json!("x".repeat(1 << 20));
     let looked_through =
-        |times: usize| format!("predicate: {}", ["=~\"x$\""; 64][..times].join(" & "));
-    let program = load(Cue, &looked_through(2)).within(AMPLE);
-    judge(&program, &long).unwrap();
-    let program = load(Cue, &looked_through(17)).within(AMPLE);
-    let wanted = "more than 4000000 comparisons";
-    assert_eq!(judge(&program, &long).unwrap_err(), failed(wanted));
+        |times: usize| format!("predicate: {}", ["=~\"x$\""; 256][..times].join(" & "));
+    judge(&load(Cue, &looked_through(200)).within(AMPLE), &long).unwrap();
+    let outcome = judge(&load(Cue, &looked_through(256)).within(AMPLE), &long);
+    assert_eq!(outcome.unwrap_err(), failed("more than 4000000 comparisons"));
+}
+
+/// Nothing interrupts a match, so that its length is bounded: the more so, the larger the expression.
+#[test]
+fn an_expression_looks_through_texts_of_a_bounded_length() {
+    for (expression, most) in [("x$", 1 << 20), ("[a-z]{1000}[a-z]{1000}[a-z]{1000}$", 64 << 10)] {
+        let mut long = statement();
+        for policy in ["", "_ & ", "!~\"y\" & "] {
+            let program = load(Cue, &format!("predicate: {policy}=~{expression:?}"));
+            long["predicate"] = json!("x".repeat(most));
+            judge(&program, &long).unwrap();
+            long["predicate"] = json!("x".repeat(most + 1));
+            let Err(Objection::Failed { problem }) = judge(&program, &long) else {
+                panic!("{policy}")
+            };
+            let wanted = format!("a text of {} bytes is longer than the {most} that", most + 1);
+            assert!(problem.starts_with(&wanted), "{problem}");
+        }
+    }
+    let mut long = statement();
+    long["predicate"] = json!("x".repeat((1 << 20) + 1));
+    let program = load(Cue, "predicate: =~\"x\" | string");
+    assert!(matches!(judge(&program, &long), Err(Objection::Failed { .. })), "it was not known");
 }
 
 /// Neither another way of a disjunction nor a pattern gets over it that a bound was reached.
