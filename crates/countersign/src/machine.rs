@@ -33,6 +33,14 @@ pub(crate) fn open(path: &Path, what: &str) -> Result<Box<dyn Read>, Failure> {
     Ok(Box::new(file))
 }
 
+/// Makes sure that a file that the user named can be read. A pipe is let be: who writes into it would
+/// see that somebody has read it.
+pub(crate) fn check_readable(path: &Path, what: &str) -> Result<(), Failure> {
+    let is_stream = path == Path::new("-")
+        || std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    if is_stream { Ok(()) } else { open(path, what).map(|_| ()) }
+}
+
 /// Reads a whole file that the user named, up to `size_max` bytes.
 pub(crate) fn read(path: &Path, what: &str, size_max: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
@@ -72,8 +80,25 @@ fn replace_from(path: &Path, content: &mut dyn Read) -> io::Result<()> {
         temporary.as_file().set_permissions(old.permissions())?;
     }
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory_of(path))
+    match temporary.persist(path) {
+        Ok(_) => sync_directory(directory_of(path)),
+        // Nothing can take the place of a file that is mounted there by itself, as into containers.
+        Err(unmoved) if unmoved.error.kind() == io::ErrorKind::ResourceBusy => {
+            let mut written = unmoved.file.reopen()?;
+            overwrite(File::options().write(true).open(path)?, &mut written)
+        }
+        Err(unmoved) => Err(unmoved.error),
+    }
+}
+
+/// Writes a file where it is; what was in it is gone first, unless it is a device or a pipe.
+fn overwrite(mut file: File, content: &mut dyn Read) -> io::Result<()> {
+    let is_file = file.metadata()?.is_file();
+    if is_file {
+        file.set_len(0)?;
+    }
+    io::copy(content, &mut file)?;
+    if is_file { file.sync_all() } else { Ok(()) }
 }
 
 /// A file with a name of its own beside that one, which goes away unless it takes its place.
@@ -100,7 +125,8 @@ pub(crate) struct NewFile {
 enum Place {
     /// A file, which is replaced as a whole: where the path leads to, so that a link stays one.
     Replaced(PathBuf),
-    /// A device or a pipe, which nothing must take the place of.
+    /// A device or a pipe, which nothing must take the place of; or a file in a directory where nothing
+    /// can be made.
     Itself(File),
 }
 
@@ -118,9 +144,12 @@ impl NewFile {
             }
             _ => {
                 let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-                // It goes away at once.
-                beside(&target).map_err(cannot)?;
-                Place::Replaced(target)
+                // What is made beside it goes away at once.
+                match (beside(&target), File::options().write(true).open(&target)) {
+                    (Ok(_), _) => Place::Replaced(target),
+                    (Err(_), Ok(file)) => Place::Itself(file),
+                    (Err(error), Err(_)) => return Err(cannot(error)),
+                }
             }
         };
         Ok(Self { path: path.to_owned(), place })
@@ -142,7 +171,7 @@ impl NewFile {
     /// Writes all that is there to be read.
     pub(crate) fn write_from(self, content: &mut dyn Read) -> Result<(), Failure> {
         let written = match self.place {
-            Place::Itself(mut file) => io::copy(content, &mut file).map(|_| ()),
+            Place::Itself(file) => overwrite(file, content),
             Place::Replaced(target) => replace_from(&target, content),
         };
         written.map_err(|error| cannot_write(&self.path, error))

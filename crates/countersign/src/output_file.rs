@@ -30,7 +30,9 @@ impl OutputFile {
             }
             _ => {
                 let file = NewFile::create(path)?;
-                let unnamed = tempfile::tempfile_in(file.directory());
+                // On the same disk, so that it is known early when that is full.
+                let unnamed =
+                    tempfile::tempfile_in(file.directory()).or_else(|_| tempfile::tempfile());
                 // Its error names a file of which the user knows nothing.
                 let unnamed = unnamed.map_err(|error| cannot(error.kind().into()))?;
                 let to = unnamed.try_clone().map_err(cannot)?;

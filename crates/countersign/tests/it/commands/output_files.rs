@@ -88,3 +88,36 @@ fn nothing_is_left_of_what_was_interrupted() {
         assert_eq!(leftovers(&world), [""; 0], "{line}");
     }
 }
+
+/// Containers get single files mounted, also into roots that cannot be written.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_mounted_is_written_where_it_is() {
+    use std::process::Command;
+    let mounts = "mkdir mounted && mount -t tmpfs none mounted && touch mounted/out.txt";
+    let read_only = "mount --bind real.txt mounted/out.txt && mount -o remount,ro mounted";
+    for mounts in [
+        format!("{mounts} && mount --bind real.txt mounted/out.txt"),
+        format!("{mounts} && {read_only}"),
+    ] {
+        let world = World::new();
+        world.write("real.txt", "what was there before, and is longer than what is written");
+        let allowed = Command::new("unshare")
+            .args(["-m", "sh", "-c", &mounts])
+            .current_dir(world.path(""))
+            .output();
+        if !allowed.is_ok_and(|output| output.status.success()) {
+            println!("skipped: nothing can be mounted here");
+            return;
+        }
+        let _ = std::fs::remove_dir(world.path("mounted"));
+        let program = world.command("version --output-file mounted/out.txt");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &format!("{mounts} && exec \"$@\""), "sh"]);
+        command.arg(program.get_program()).args(program.get_args());
+        command.current_dir(world.path(""));
+        super::world::Said::new("version", &command.output().unwrap()).ends(0).without_result();
+        let version = world.run_alone("version").ends(0).stdout;
+        assert_eq!(world.read("real.txt"), version, "{mounts}");
+    }
+}
