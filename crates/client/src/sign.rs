@@ -180,8 +180,8 @@ impl SigningError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Outage(_) => Some(
-                "nothing was written anywhere; run the same again when the service answers, or \
-                 name another one in the signing configuration"
+                "nothing of it was written into a file or a registry; run the same again when the \
+                 service answers, or name another one in the signing configuration"
                     .to_owned(),
             ),
             Self::Certify(CertifyError::Fetch(error))

@@ -146,7 +146,7 @@ async fn an_outage_says_who_is_down_and_what_remains() {
         assert!(said.contains(&log.host()), "{said}");
     }
     assert!(said.starts_with("no transparency log answered in "), "{said}");
-    assert!(error.hint().unwrap().contains("nothing was written"));
+    assert!(error.hint().unwrap().contains("nothing of it was written"));
     let SigningError::Outage(outage) = error else { panic!("{error:?}") };
     assert_eq!(outage.failures().len(), 2);
 }

@@ -12,7 +12,7 @@ use crypto::{KeyKind, KeyPair, Signer};
 use evidence::certificate::SubjectName;
 
 use self::certificate::CertificateArguments;
-use self::services::{LogVersionArgument, ServiceArguments};
+use self::services::{LogVersionArgument, ServiceArguments, names_public_service};
 use super::identity::IdentityArguments;
 use super::keys;
 use super::network::http_client;
@@ -106,7 +106,7 @@ impl SigningArguments {
     ) -> Result<Signing, Failure> {
         let certificate = self.certificate.read()?;
         let http = http_client()?;
-        let (config, is_public) = self.services.config(&http, deadline).await?;
+        let (config, of_public) = self.services.config(&http, deadline).await?;
         let versions: &[LogVersion] = match (self.services.log_version, promised) {
             (Some(LogVersionArgument::V1), _) | (None, true) => &[LogVersion::V1],
             (Some(LogVersionArgument::V2), false) => &[LogVersion::V2],
@@ -124,6 +124,7 @@ impl SigningArguments {
             true => CertificateNeed::Asked,
             false => CertificateNeed::NotAsked,
         };
+        let is_public = of_public || names_public_service(&config.signing_config, need);
         let services =
             SigningServices::select(&config, versions, need, &http, &stamp_http, machine::now())
                 .map_err(|error| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use client::mirror::{PUBLIC_MIRROR, SigningProfile};
 use client::trust_config::TRUST_CONFIG_SIZE_MAX;
-use client::{ClientTrustConfig, Deadline, Http, LogVersion, SigningConfig};
+use client::{CertificateNeed, ClientTrustConfig, Deadline, Http, LogVersion, SigningConfig};
 use serde_json::json;
 use verify::TrustRoot;
 
@@ -29,7 +29,8 @@ pub(super) struct ServiceArguments {
     /// file. Without it, and without the flags below, it is the public Sigstore instance, or the one
     /// that was chosen with `initialize`.
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_TRUST_CONFIG",
-        conflicts_with_all = ["trusted_root", "signing_config", "fulcio_url", "rekor_url"])]
+        conflicts_with_all = ["trusted_root", "signing_config", "fulcio_url", "rekor_url",
+            "timestamp_server_url"])]
     trust_config: Option<PathBuf>,
 
     /// Trusted root (JSON) to verify with what was signed, before it is written.
@@ -82,7 +83,7 @@ pub(super) enum LogVersionArgument {
 }
 
 impl ServiceArguments {
-    /// Whom to believe and whom to ask, and whether that is the public instance.
+    /// Whom to believe and whom to ask, and whether it is the public instance that says so.
     pub(super) async fn config(
         &self,
         http: &Arc<Http>,
@@ -96,8 +97,7 @@ impl ServiceArguments {
         let trusted_root = self.trusted_root()?;
         if let (Some(signing_config), Some(trust_root)) = (&named, &trusted_root) {
             let (trust_root, signing_config) = (trust_root.clone(), signing_config.clone());
-            let is_public = names_public_log(&signing_config);
-            return Ok((ClientTrustConfig { trust_root, signing_config }, is_public));
+            return Ok((ClientTrustConfig { trust_root, signing_config }, false));
         }
         let material = match self.offline {
             true => instance::kept_material().await?,
@@ -116,9 +116,7 @@ impl ServiceArguments {
         }
         let mirror = instance::mirror()?.url().to_string();
         tracing::debug!("the instance of the TUF mirror {mirror}");
-        let of_public = mirror == PUBLIC_MIRROR;
-        let is_public = of_public || names_public_log(&config.signing_config);
-        Ok((config, is_public))
+        Ok((config, mirror == PUBLIC_MIRROR))
     }
 
     fn trusted_root(&self) -> Result<Option<TrustRoot>, Failure> {
@@ -175,15 +173,22 @@ impl ServiceArguments {
     }
 }
 
-/// Whether a log of the public instance is among those that may be asked.
-fn names_public_log(config: &SigningConfig) -> bool {
-    [LogVersion::V1, LogVersion::V2].into_iter().any(|version| {
-        let choice = config.log_choice(&[version], machine::now());
-        let candidates = choice.map(|choice| choice.candidates).unwrap_or_default();
-        candidates.iter().any(|(_, url)| {
-            let url = url::Url::parse(&url.to_string());
-            let host = url.as_ref().ok().and_then(url::Url::host_str);
-            host.is_some_and(|host| host == PUBLIC_DOMAIN || host.ends_with(PUBLIC_SUFFIX))
-        })
+/// Whether a log of the public instance is among those that may be asked, or a certificate authority of
+/// it, which logs its certificates.
+pub(super) fn names_public_service(config: &SigningConfig, certificate: CertificateNeed) -> bool {
+    let now = machine::now();
+    let logs = [LogVersion::V1, LogVersion::V2].into_iter().flat_map(|version| {
+        let choice = config.log_choice(&[version], now);
+        choice.map(|choice| choice.candidates).unwrap_or_default()
+    });
+    let authorities = match certificate {
+        CertificateNeed::Asked => config.authority_choice(now).map(|choice| choice.candidates),
+        CertificateNeed::NotAsked => Ok(Vec::new()),
+    };
+    let authorities = authorities.unwrap_or_default();
+    logs.map(|(_, url)| url).chain(authorities).any(|url| {
+        let url = url::Url::parse(&url.to_string());
+        let host = url.as_ref().ok().and_then(url::Url::host_str);
+        host.is_some_and(|host| host == PUBLIC_DOMAIN || host.ends_with(PUBLIC_SUFFIX))
     })
 }

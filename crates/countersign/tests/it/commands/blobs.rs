@@ -110,6 +110,19 @@ fn a_key_signs_a_file() {
     world.run(&format!("verify-blob {by} --bundle b.json app.tar")).ends(12);
 }
 
+/// Nobody is certified for what cannot be signed.
+#[test]
+fn a_file_that_cannot_be_read_gets_no_certificate() {
+    let world = World::new();
+    let certificates = || String::from_utf8(world.get("/ct/checkpoint")).unwrap();
+    let before = certificates();
+    for absent in ["absent.tar", "data"] {
+        let said = world.run(&format!("sign-blob --bundle b.json {absent}")).ends(2);
+        said.says(&["cannot read the file", absent]);
+    }
+    assert_eq!(certificates().lines().nth(1), before.lines().nth(1));
+}
+
 /// Services that are down are asked in rounds with pauses, but not beyond the time that was given.
 #[test]
 fn signing_takes_no_longer_than_it_may() {

@@ -68,12 +68,33 @@ fn what_is_composed_from_keys_and_addresses_signs_and_verifies() {
     assert_eq!(printed, world.read("root.json"));
     let sign = "sign-blob --trusted-root root.json --signing-config services.json app.tar";
     // Nobody can be asked whether it may become public, where the log is the public instance's.
-    let public = format!(
-        "sign-blob --trusted-root root.json --fulcio-url {} --rekor-url https://rekor.sigstore.dev \
-         app.tar --bundle b.json",
+    // The same where it is only the certificate that is logged there.
+    for (fulcio, rekor) in
+        [(world.url(), "https://rekor.sigstore.dev"), ("https://fulcio.sigstore.dev", world.url())]
+    {
+        let line = format!(
+            "sign-blob --trusted-root root.json --fulcio-url {fulcio} --rekor-url {rekor} app.tar \
+             --bundle b.json"
+        );
+        world.run_alone(&line).ends(1).says(&["--yes", "public"]);
+    }
+    // And of one file that says it all.
+    let config = world.read("data/public/trust_config.json");
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    for log in config["signingConfig"]["rekorTlogUrls"].as_array_mut().unwrap() {
+        log["url"] = "https://rekor.sigstore.dev".into();
+    }
+    world.write("public.json", config.to_string());
+    let line = "sign-blob --trust-config public.json --bundle b.json app.tar";
+    world.run_alone(line).ends(1).says(&["--yes", "public"]);
+    // A key needs no certificate.
+    world.run_alone("generate-key-pair").ends(0);
+    let line = format!(
+        "sign-blob --key cosign.key --trusted-root root.json --rekor-url {} --fulcio-url \
+         https://fulcio.sigstore.dev --bundle key.json app.tar",
         world.url()
     );
-    world.run_alone(&public).ends(1).says(&["--yes", "public"]);
+    world.run_alone(&line).ends(0);
     let by = world.by_release();
     for (version, bundle) in [("", "b2.json"), ("--log-version 1", "b1.json")] {
         world.run_alone(&format!("{sign} {version} --bundle {bundle}")).ends(0);
