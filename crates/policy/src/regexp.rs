@@ -9,7 +9,7 @@
 //! As in cosign, an expression matches if it matches *anywhere* in the value: write `^…$` to
 //! match all of it ([`Regexp::is_anchored`] tells whether that was done). Matching takes time
 //! linear in the value; size and nesting are bounded, and who has a long value of somebody else's
-//! bounds that ([`Regexp::text_size_max`]).
+//! bounds that ([`Regexp::look_through`]).
 
 mod translate;
 
@@ -41,6 +41,16 @@ pub struct Regexp {
     anchored: bool,
     program: regex::Regex,
     text_size_max: usize,
+}
+
+/// A text that is longer than an expression of that size looks through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a text of {found} bytes is longer than the {max} that a regular expression looks through")]
+pub struct TextTooLong {
+    /// Its length in bytes.
+    pub found: usize,
+    /// The most, in bytes; less for an expression that is large.
+    pub max: usize,
 }
 
 /// Why text is no regular expression that is read here. `at` counts characters from 1.
@@ -139,13 +149,6 @@ impl Regexp {
         Ok(Self { text: text.to_owned(), anchored, program, text_size_max })
     }
 
-    /// Longest text, in bytes, that it may look through where time counts and the text is a
-    /// stranger's.
-    #[must_use]
-    pub fn text_size_max(&self) -> usize {
-        self.text_size_max
-    }
-
     /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -162,6 +165,15 @@ impl Regexp {
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         self.program.is_match(value)
+    }
+
+    /// The same in a text that is somebody else's and may be long.
+    ///
+    /// # Errors
+    /// When it is so long that looking through it could take more than about ten seconds.
+    pub fn look_through(&self, text: &str) -> Result<bool, TextTooLong> {
+        let (found, max) = (text.len(), self.text_size_max);
+        if found > max { Err(TextTooLong { found, max }) } else { Ok(self.matches(text)) }
     }
 
     /// Whether it is written `^…$` (or `\A…\z`) around everything, so that it must match all of a

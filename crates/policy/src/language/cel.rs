@@ -141,9 +141,9 @@ impl Engine for Cel {
 
 /// Whether an expression matches anywhere in a text.
 fn matches(This(text): This<Arc<String>>, expression: Arc<String>) -> Result<bool, ExecutionError> {
-    Regexp::parse(&expression)
-        .map(|regexp| regexp.matches(&text))
-        .map_err(|error| ExecutionError::function_error(MATCHES, error))
+    let refuse = |error: &dyn std::fmt::Display| ExecutionError::function_error(MATCHES, error);
+    let regexp = Regexp::parse(&expression).map_err(|error| refuse(&error))?;
+    regexp.look_through(&text).map_err(|error| refuse(&error))
 }
 
 fn error_in_few_words(error: &ExecutionError) -> String {

@@ -69,15 +69,8 @@ impl Walk<'_> {
             Constraint::Match { program, wanted } => match found.as_str() {
                 Some(text) => {
                     self.step(text.len())?;
-                    let (size, size_max) = (text.len(), program.text_size_max());
-                    if size > size_max {
-                        return Err(No::GivenUp(format!(
-                            "a text of {size} bytes is longer than the {size_max} that {:.64?} looks \
-                             through",
-                            program.as_str()
-                        )));
-                    }
-                    program.matches(text) == *wanted
+                    let matches = program.look_through(text);
+                    matches.map_err(|error| No::GivenUp(error.to_string()))? == *wanted
                 }
                 None => false,
             },

@@ -120,6 +120,17 @@ fn steps_that_are_slow_end_in_time() {
 }
 
 #[test]
+fn an_expression_looks_through_texts_of_a_bounded_length() {
+    let mut long = statement();
+    long["predicate"] = json!("x".repeat(1 << 20));
+    let asked = "predicate.matches('x$')";
+    judge(&load(Cel, asked), &long).unwrap();
+    long["predicate"] = json!("x".repeat((1 << 20) + 1));
+    let problem = problem(Cel, asked, &long);
+    assert!(problem.contains("a text of 1048577 bytes is longer than the 1048576"), "{problem}");
+}
+
+#[test]
 fn nothing_grows_with_every_turn() {
     let error = refused(Cel, "predicate.findings.map(f, f.id + predicate.scanner.uri).size() > 0");
     assert!(error.problem.contains("`+`"), "{error}");
