@@ -184,6 +184,12 @@ impl SigningError {
                  service answers, or name another one in the signing configuration"
                     .to_owned(),
             ),
+            // Only a key whose signatures are the same each time has no other one (RFC 8032 §5.1.6).
+            Self::Log(AppendError::Duplicate) => Some(
+                "this key signs the same thing the same way each time: keep what it signed first, or \
+                 use a log of version 1 (--log-version 1), which says where its entry is"
+                    .to_owned(),
+            ),
             Self::Certify(CertifyError::Fetch(error))
             | Self::Log(AppendError::Fetch(error))
             | Self::Timestamp(error) => error.hint(),

@@ -229,6 +229,8 @@ async fn a_duplicate_is_signed_anew_once() {
         let digest = Digest::from(Hash::of(HashAlgorithm::Sha512, &sealed.artifact));
         let error = session.sign(&ToSign::Artifact(digest), &|| now, patient()).await.unwrap_err();
         assert_eq!(log.requests().len(), 2);
+        let hint = error.hint().unwrap_or_default();
+        assert_eq!(hint.contains("--log-version 1"), duplicate, "{hint}");
         match error {
             SigningError::Log(AppendError::Duplicate) => assert!(duplicate),
             SigningError::Log(AppendError::Fetch(_)) => assert!(!duplicate),
