@@ -1,10 +1,14 @@
 //! What lies beside an image, by what its manifest says of it: bundles, layers of Cosign's tags,
 //! documents. Nothing is fetched here, and nothing that is said here is proven.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use evidence::Digest;
-use evidence::cosign::{ENVELOPE_MEDIA_TYPE, PREDICATE_TYPE, SIGNATURE, SIMPLE_SIGNING_MEDIA_TYPE};
+use evidence::cosign::{
+    CERTIFICATE, CHAIN, ENVELOPE_MEDIA_TYPE, LOG_ENTRY, PREDICATE_TYPE, SIGNATURE,
+    SIMPLE_SIGNING_MEDIA_TYPE, TIMESTAMP,
+};
 
 use super::cosign_tags::CosignTag;
 use super::manifest::{Descriptor, ImageManifest, Manifest, ManifestContent};
@@ -12,6 +16,10 @@ use super::referrers::ReferrersSource;
 
 /// How the media types of all versions of Sigstore bundles begin.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+
+/// The annotations on layers that are read, and kept. There may be any number of others, and each
+/// takes many times its length in memory.
+const KEPT: [&str; 6] = [SIGNATURE, CERTIFICATE, CHAIN, LOG_ENTRY, TIMESTAMP, PREDICATE_TYPE];
 
 /// Annotation on a referrer's manifest: what the statement in its bundle says.
 const BUNDLE_PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
@@ -25,7 +33,7 @@ pub struct Attachment {
     pub manifest: Digest,
     /// How that was found.
     pub place: Place,
-    /// The layer: its media type, digest, size and annotations.
+    /// The layer: its media type, digest and size, and what Cosign keeps in its annotations.
     pub layer: Descriptor,
     /// What kind of statement it is said to hold, unproven.
     pub predicate_type: Option<String>,
@@ -96,7 +104,10 @@ pub(crate) fn attachments(manifest: &Manifest, place: Place) -> Vec<Attachment> 
         kind,
         manifest: manifest.digest,
         place,
-        layer: layer.clone(),
+        layer: Descriptor {
+            annotations: layer.annotations.as_ref().map(kept),
+            ..Descriptor::new(&layer.media_type, layer.digest, layer.size)
+        },
         predicate_type,
     };
     match &manifest.content {
@@ -111,6 +122,11 @@ pub(crate) fn attachments(manifest: &Manifest, place: Place) -> Vec<Attachment> 
             })
             .collect(),
     }
+}
+
+fn kept(annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let known = KEPT.iter().filter_map(|name| annotations.get_key_value(*name));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What kind of thing a manifest says it is, where its layers do not tell.
@@ -171,12 +187,4 @@ fn predicate_type(manifest: &ImageManifest, layer: &Descriptor) -> Option<String
 
 fn annotation<'d>(layer: &'d Descriptor, name: &str) -> Option<&'d str> {
     layer.annotations.as_ref()?.get(name).map(String::as_str)
-}
-
-impl Attachment {
-    /// The same without what its layer is annotated with.
-    pub(super) fn without_annotations(mut self) -> Self {
-        self.layer.annotations = None;
-        self
-    }
 }

@@ -91,23 +91,12 @@ impl Registry {
         tag: CosignTag,
         deadline: Deadline,
     ) -> Result<Option<Manifest>, FetchError> {
-        self.cosign_manifest_up_to(image, subject, tag, MANIFEST_SIZE_MAX, deadline).await
-    }
-
-    /// The same, if it has at most `size_max` bytes.
-    pub(super) async fn cosign_manifest_up_to(
-        &self,
-        image: &ImageRef,
-        subject: &Digest,
-        tag: CosignTag,
-        size_max: u64,
-        deadline: Deadline,
-    ) -> Result<Option<Manifest>, FetchError> {
+        let size_max = MANIFEST_SIZE_MAX;
         let answer = self.cosign_answer(image, subject, tag, size_max, deadline).await?;
         answer.map(|answer| Manifest::of(answer, None)).transpose()
     }
 
-    /// The same, not read yet.
+    /// The same, if it has at most `size_max` bytes, and not read yet.
     pub(super) async fn cosign_answer(
         &self,
         image: &ImageRef,

@@ -21,6 +21,7 @@ use super::manifest::{Descriptor, MANIFEST_SIZE_MAX, Manifest};
 use super::referrers::{Referrers, ReferrersSource};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, FetchError, FetchErrorKind};
+use crate::http::Answer;
 
 /// Most referrers of one image that are opened.
 pub const OPENED_MAX: usize = 100;
@@ -85,7 +86,7 @@ pub struct RawEvidence {
     pub kind: AttachmentKind,
     /// Its media type, as its manifest says.
     pub media_type: String,
-    /// What its manifest says beside it, where Cosign keeps certificates and log entries.
+    /// What Cosign keeps beside it in its manifest: signature, certificates, log entry, timestamp.
     pub annotations: BTreeMap<String, String>,
     /// Digest of the manifest that holds it.
     pub manifest: Digest,
@@ -201,7 +202,7 @@ impl Registry {
         subject: &Digest,
         deadline: Deadline,
     ) -> Discovery<'_> {
-        let tagged = |tag| self.cosign_manifest_up_to(image, subject, tag, room.document, deadline);
+        let tagged = |tag| self.cosign_answer(image, subject, tag, room.document, deadline);
         let (referrers, signatures, attestations) = futures::join!(
             self.referrers_up_to(image, subject, room.document, deadline),
             tagged(CosignTag::Signature),
@@ -289,8 +290,11 @@ impl Discovery<'_> {
         self.found.obstacles.push(FetchError::new(attempt, kind));
     }
 
-    /// Takes note of what a tag holds, the newest first: Cosign appends.
-    fn expect_layers(&mut self, manifest: Result<Option<Manifest>, FetchError>, tag: CosignTag) {
+    /// Takes note of what a tag holds, the newest first: Cosign appends. One tag is read after the
+    /// other: together they could take too much memory.
+    fn expect_layers(&mut self, answer: Result<Option<Answer>, FetchError>, tag: CosignTag) {
+        let manifest =
+            answer.and_then(|answer| answer.map(|answer| Manifest::of(answer, None)).transpose());
         let manifest = match manifest {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return,

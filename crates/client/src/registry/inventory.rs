@@ -23,8 +23,7 @@ const CONCURRENT: usize = 8;
 /// What lies beside an image.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// Everything, tag by tag, then the referrers in the order of their list. Annotations, of which
-    /// there may be any number, are left out.
+    /// Everything, tag by tag, then the referrers in the order of their list.
     pub attachments: Vec<Attachment>,
     /// What could not be looked at. With any of these the inventory is not whole.
     pub obstacles: Vec<FetchError>,
@@ -51,8 +50,7 @@ impl Registry {
         while let Some(beside) = beside.next().await {
             match beside {
                 Ok(Beside { manifest, place }) => {
-                    let attachments = attachment::attachments(&manifest, place).into_iter();
-                    inventory.attachments.extend(attachments.map(Attachment::without_annotations));
+                    inventory.attachments.extend(attachment::attachments(&manifest, place));
                 }
                 Err(error) => inventory.obstacles.push(error),
             }

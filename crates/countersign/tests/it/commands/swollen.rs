@@ -20,12 +20,12 @@ const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST_SIZE: usize = 4 * 1024 * 1024;
 const REFERRER_SIZE: usize = 256 * 1024;
 
-/// The manifest with as many annotations as make it about that long.
-fn swollen(mut manifest: Value, number: usize, size: usize) -> Vec<u8> {
-    manifest["annotations"] = "HERE".into();
+/// The manifest with so many annotations where `SWOLLEN` stands that it is about that long.
+fn swollen(manifest: &Value, number: usize, size: usize) -> Vec<u8> {
     let annotations: Vec<_> =
         (0..(size - 1000) / 14).map(|key| format!(r#""{number:02}{key:06}":"""#)).collect();
-    let text = manifest.to_string().replace("\"HERE\"", &format!("{{{}}}", annotations.join(",")));
+    let annotations = format!("{{{}}}", annotations.join(","));
+    let text = manifest.to_string().replace("\"SWOLLEN\"", &annotations);
     assert!(text.len() <= size, "{}", text.len());
     text.into_bytes()
 }
@@ -33,7 +33,20 @@ fn swollen(mut manifest: Value, number: usize, size: usize) -> Vec<u8> {
 fn image() -> Value {
     json!({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [],
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2,
-            "digest": Digest::sha256(b"{}").to_string()}})
+            "digest": Digest::sha256(b"{}").to_string()}, "annotations": "SWOLLEN"})
+}
+
+/// Evidence about something, as long as its manifest says.
+fn evidence(blob: &[u8], subject: Option<&Value>) -> Value {
+    let mut manifest = image();
+    let payload = "application/vnd.dev.cosign.simplesigning.v1+json";
+    manifest["layers"] = json!([{"mediaType": payload, "size": blob.len(),
+        "digest": Digest::sha256(blob).to_string(), "annotations": "SWOLLEN"}]);
+    manifest.as_object_mut().unwrap().remove("annotations");
+    if let Some(subject) = subject {
+        manifest["subject"] = subject.clone();
+    }
+    manifest
 }
 
 /// An index of that many images, with that many referrers of the first; each as large as it may be.
@@ -48,12 +61,11 @@ fn plant(world: &World, tag: &str, images: usize, referrers: usize) -> (String, 
         json!({"mediaType": media_type, "digest": digest, "size": size})
     };
     let entries: Vec<_> = (0..images)
-        .map(|number| put(None, MANIFEST_TYPE, swollen(image(), number, MANIFEST_SIZE)))
+        .map(|number| put(None, MANIFEST_TYPE, swollen(&image(), number, MANIFEST_SIZE)))
         .collect();
     for number in 0..referrers {
-        let mut referrer = image();
-        referrer["subject"] = entries[0].clone();
-        put(None, MANIFEST_TYPE, swollen(referrer, number, REFERRER_SIZE));
+        let referrer = evidence(b"{}", Some(&entries[0]));
+        put(None, MANIFEST_TYPE, swollen(&referrer, number, REFERRER_SIZE));
     }
     let index = json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries,
         "annotations": {"tag": tag}});
@@ -108,4 +120,38 @@ fn manifests_that_swell_are_moved_one_after_the_other() {
     for (number, what) in ["copied", "saved", "loaded"].into_iter().enumerate() {
         assert_growth(what, small[number], large[number]);
     }
+}
+
+/// Both of Cosign's tags, and as many referrers as are opened.
+#[test]
+fn evidence_that_swells_is_opened_one_after_the_other() {
+    let world = World::new();
+    let put = |reference: &str, bytes: Vec<u8>| {
+        world.registry.plant_manifest("acme/app", reference, MANIFEST_TYPE, bytes).unwrap();
+    };
+    // An attestation comes after all else: there it is looked at.
+    for blob in [&b"{}"[..], b"the last"] {
+        world.registry.plant_blob("acme/app", Digest::sha256(blob), blob.to_vec()).unwrap();
+    }
+    let last = format!("/v2/acme/app/blobs/{}", Digest::sha256(b"the last"));
+    let outcomes = [0, 1].map(|size| {
+        let image = world.push("acme/app", &format!("v{size}"));
+        let bytes = world.registry.manifest("acme/app", &format!("v{size}")).unwrap();
+        let subject = Digest::sha256(&bytes);
+        let (tags, referrers) = match size {
+            0 => (2000, 1),
+            _ => (MANIFEST_SIZE, 100),
+        };
+        let hex = subject.hex();
+        put(&format!("sha256-{hex}.sig"), swollen(&evidence(b"{}", None), 0, tags));
+        put(&format!("sha256-{hex}.att"), swollen(&evidence(b"the last", None), 0, tags));
+        let about = json!({"mediaType": MANIFEST_TYPE, "digest": subject.to_string(),
+            "size": bytes.len()});
+        for number in 0..referrers {
+            let bytes = swollen(&evidence(b"{}", Some(&about)), number, REFERRER_SIZE);
+            put(&Digest::sha256(&bytes).to_string(), bytes);
+        }
+        held_at(&world, &format!("download signature {image}"), Method::GET, &last)
+    });
+    assert_growth("found", outcomes[0], outcomes[1]);
 }
