@@ -256,3 +256,52 @@ async fn a_large_blob_is_streamed_and_checked() {
     let pieces = other.lines().iter().filter(|line| line.starts_with("PATCH")).count();
     assert_eq!(pieces, 2 + 3, "the last of three waits until all of them were checked");
 }
+
+/// Whoever can write the list can name any manifest of the repository in it: another image's
+/// signatures, or another image. None of them is listed, copied, or taken away.
+#[tokio::test]
+async fn what_a_list_names_must_say_itself_that_it_is_about_the_image() {
+    let shelf = Shelf::start(Referrers::Off).await;
+    let registry = anonymous();
+    let bundle = shelf.attach_bundle(&shelf.scene(Scene::statement(Kind::DsseV1))).await;
+    let subject = Digest::sha256(b"another image");
+    // Under the other's tag, the bundle of the first; and the first image itself.
+    let tag = format!("sha256-{}", subject.hex());
+    let manifest = |digest: &Digest| {
+        json!({"mediaType": OCI_MANIFEST, "size": 1,
+        "digest": digest.to_string()})
+    };
+    let listed = [manifest(&bundle), manifest(&shelf.subject.digest)];
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed});
+    shelf.registry.plant_manifest("acme/app", &tag, OCI_INDEX, index.to_string()).unwrap();
+    let found = registry.inventory(&shelf.image, &subject, ample()).await;
+    assert!(found.attachments.is_empty() && found.obstacles.is_empty(), "{found:?}");
+    let cleaned = registry.clean(&shelf.image, &subject, Cleaning::All, ample()).await;
+    assert!(cleaned.removed.is_empty() && cleaned.obstacles.is_empty(), "{cleaned:?}");
+    let stays = [bundle, shelf.subject.digest];
+    for digest in stays {
+        assert!(shelf.registry.manifest("acme/app", &digest.to_string()).is_some());
+    }
+}
+
+/// The longest that verifying opens, too: what is longer is told, and not passed over.
+#[tokio::test]
+async fn a_referrer_that_is_too_long_to_open_is_an_obstacle() {
+    use client::registry::discover::REFERRER_SIZE_MAX;
+    let shelf = Shelf::start(Referrers::On).await;
+    let padding = "x".repeat(usize::try_from(REFERRER_SIZE_MAX).unwrap());
+    shelf
+        .attach_manifest(
+            ("application/spdx+json", "a/b"),
+            &[("text/spdx", b"a bill", json!({"padding": padding}))],
+        )
+        .await;
+    // Its entry has only the annotations of the manifest, of which there are none.
+    let digest = shelf.subject.digest;
+    let found = anonymous().inventory(&shelf.image, &digest, ample()).await;
+    assert_kind!(found.obstacles[0], FetchErrorKind::TooLarge { max: REFERRER_SIZE_MAX, .. });
+    assert!(found.attachments.is_empty(), "{found:?}");
+    let target: ImageRef = format!("{}/other/app:v1", shelf.registry.address()).parse().unwrap();
+    let copied = anonymous().copy(&shelf.image, &target, &Copying::all(), ample()).await;
+    assert_kind!(copied.unwrap_err(), FetchErrorKind::TooLarge { max: REFERRER_SIZE_MAX, .. });
+}

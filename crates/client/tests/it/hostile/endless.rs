@@ -301,3 +301,65 @@ async fn what_is_no_http() {
         assert_kind!(fetched.unwrap_err(), FetchErrorKind::Unreachable(_));
     }
 }
+
+/// A registry with these manifests and nothing else, to which nothing may be written.
+async fn copied(top: Digest, manifests: Vec<(Digest, String)>) -> (FetchError, Vec<String>) {
+    let internet = locked(move |request| {
+        let last = request.path().rsplit('/').next().unwrap();
+        match manifests.iter().find(|(digest, _)| digest.to_string() == last) {
+            Some((_, index)) => Reply::ok(OCI_INDEX, index.clone()),
+            None => Reply::status(404),
+        }
+    })
+    .await;
+    let (from, to) = (app().with_digest(top), "registry.example/other/app:v1".parse().unwrap());
+    let copying = client::registry::Copying::all();
+    let error = client(&internet).copy(&from, &to, &copying, deadline()).await.unwrap_err();
+    let index = client(&internet).resolve(&from, deadline()).await.unwrap();
+    let content = client(&internet).index_content(&from, &index, deadline()).await;
+    assert_kind!(content.obstacles[0], FetchErrorKind::TooMany { .. });
+    (error, internet.lines())
+}
+
+fn index(entries: &[(&str, Digest)]) -> (Digest, String) {
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(media_type, digest)| {
+            json!({"mediaType": media_type, "digest": digest.to_string(), "size": 1})
+        })
+        .collect();
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+    let index = index.to_string();
+    (Digest::sha256(index.as_bytes()), index)
+}
+
+#[tokio::test]
+async fn indexes_in_indexes() {
+    let mut manifests = vec![index(&[])];
+    for _ in 0..30 {
+        let inner = manifests.last().unwrap().0;
+        manifests.push(index(&[(OCI_INDEX, inner)]));
+    }
+    let top = manifests.last().unwrap().0;
+    let (error, lines) = copied(top, manifests).await;
+    assert_kind!(error, FetchErrorKind::TooMany { what: "levels of indexes", max: 4 });
+    assert!(lines.len() <= 2 * (4 + 2), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("PUT")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn images_by_the_thousand() {
+    let mut manifests = Vec::new();
+    for number in 0..5_u32 {
+        let image = |child: u32| Digest::sha256(&(number * 1000 + child).to_be_bytes());
+        let images: Vec<_> = (0..1000).map(|child| (OCI_MANIFEST, image(child))).collect();
+        manifests.push(index(&images));
+    }
+    let inner: Vec<_> = manifests.iter().map(|(digest, _)| (OCI_INDEX, *digest)).collect();
+    manifests.push(index(&inner));
+    let top = manifests.last().unwrap().0;
+    let (error, lines) = copied(top, manifests).await;
+    assert_kind!(error, FetchErrorKind::TooMany { what: "manifests in one index", max: 4096 });
+    assert!(lines.len() <= 3 * 6, "each index once by each, and a challenge: {lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("PUT")), "{lines:?}");
+}

@@ -277,3 +277,58 @@ async fn only_so_many_bytes_of_manifests_are_read() {
     let put = server.lines().iter().filter(|line| line.starts_with("PUT")).count();
     assert_eq!(put, count - 1, "the index has a few bytes too");
 }
+
+/// A hundred referrers of each image of an index come to more than there may be of all.
+#[tokio::test]
+async fn what_lies_beside_the_images_is_counted_with_them() {
+    const EACH: usize = 100;
+    let mut shelf = Shelf::default();
+    let images: Vec<_> =
+        (0..=MANIFESTS_MAX / EACH).map(|number| shelf.image(&number.to_string())).collect();
+    let top = shelf.index(&images, 0);
+    let mut lists = HashMap::new();
+    for image in &images {
+        let referrers: Vec<_> = (0..EACH)
+            .map(|number| {
+                let mut referrer = built(&number.to_string());
+                referrer["subject"] = image.clone();
+                shelf.put(OCI_MANIFEST, &referrer)
+            })
+            .collect();
+        let list = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": referrers});
+        lists.insert(image["digest"].as_str().unwrap().to_owned(), list.to_string());
+    }
+    let server = Server::start(move |request| {
+        let path = request.path();
+        let last = path.rsplit('/').next().unwrap();
+        match (request.method.as_str(), lists.get(last), shelf.0.get(last)) {
+            ("GET", Some(list), _) if path.contains("/referrers/") => {
+                Reply::ok(OCI_INDEX, list.clone())
+            }
+            ("GET", _, Some((media_type, bytes))) => Reply::ok(media_type, bytes.clone()),
+            ("GET", None, _) if path.contains("/referrers/") => {
+                Reply::ok(OCI_INDEX, r#"{"manifests":[]}"#)
+            }
+            ("PUT", ..) => {
+                // It keeps track of referrers itself.
+                let body: Value = serde_json::from_slice(&request.body).unwrap();
+                let subject = body["subject"]["digest"].as_str().unwrap_or_default();
+                Reply::status(201).with("OCI-Subject", subject)
+            }
+            ("HEAD", ..) => Reply::status(200),
+            _ => Reply::status(404),
+        }
+    })
+    .await;
+    let from = image(&server, "from/app").with_digest(digest_of(&top));
+    let to = image(&server, "to/app:v1");
+    let copying = Copying { image: false, tags: Vec::new(), referrers: true };
+    let copied = anonymous().copy(&from, &to, &copying, ample()).await;
+    assert_kind!(
+        copied.unwrap_err(),
+        FetchErrorKind::TooMany { what: "manifests", max: MANIFESTS_MAX }
+    );
+    // With the index itself.
+    let put = server.lines().iter().filter(|line| line.starts_with("PUT")).count();
+    assert_eq!(put, MANIFESTS_MAX - 1);
+}
