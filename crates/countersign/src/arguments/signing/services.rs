@@ -11,7 +11,7 @@ use client::{CertificateNeed, ClientTrustConfig, Deadline, Http, LogVersion, Sig
 use serde_json::json;
 use verify::TrustRoot;
 
-use crate::arguments::instance::{self, read_trust_config};
+use crate::arguments::instance::{self, read_trust_config, read_trusted_root};
 use crate::arguments::stamping::StampingArguments;
 use crate::exit::Failure;
 use crate::machine;
@@ -120,14 +120,7 @@ impl ServiceArguments {
     }
 
     fn trusted_root(&self) -> Result<Option<TrustRoot>, Failure> {
-        let Some(path) = &self.trusted_root else { return Ok(None) };
-        let size_max = verify::trust_root::TRUST_ROOT_SIZE_MAX;
-        let json = machine::read(path, "trusted root", size_max)?;
-        let root = TrustRoot::pin(&json).map_err(|error| {
-            Failure::usage(format!("cannot use the trusted root {}", path.display()))
-                .caused_by(error)
-        })?;
-        Ok(Some(root))
+        self.trusted_root.as_deref().map(read_trusted_root).transpose()
     }
 
     /// The services that were named, in a file or by their addresses.

@@ -1,22 +1,20 @@
 //! `attach signature`: a signature over a simple signing payload, put under Cosign's tag.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use client::registry::{AttachmentKind, CosignTag};
 use evidence::Evidence;
 use evidence::bundle::{BUNDLE_SIZE_MAX, SignerMaterial};
-use evidence::cosign::{
-    ANNOTATION_SIZE_MAX, CHAIN, DetachedFiles, Layer, PAYLOAD_SIZE_MAX, SimpleSigning,
-};
+use evidence::cosign::{ANNOTATION_SIZE_MAX, CHAIN, DetachedFiles, Layer, PAYLOAD_SIZE_MAX};
 use serde_json::{Value, json};
 
 use super::{Attached, Target, Where, note_if_bare};
 use crate::arguments::attaching::layer;
+use crate::arguments::detached_image::implied_payload;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::{machine, runtime, ui};
+use crate::{machine, runtime};
 
 /// Longest signature read, in bytes, in whatever form.
 const SIGNATURE_SIZE_MAX: usize = 64 * 1024;
@@ -78,7 +76,8 @@ impl Signature {
                 None => {
                     let files = Files::read(&self)?;
                     let target = self.to.open(global).await?;
-                    let payload = payload.unwrap_or_else(|| implied_payload(&target));
+                    let payload =
+                        payload.unwrap_or_else(|| implied_payload(&target.image, target.digest()));
                     (self.attach_layer(&target, payload, &files).await?, target)
                 }
             };
@@ -122,18 +121,6 @@ impl Signature {
         let layer = files.with_chain(layer(&evidence)?)?;
         target.attach_layers(AttachmentKind::Signature, CosignTag::Signature, &[layer]).await
     }
-}
-
-/// The payload that Cosign makes for an image by its digest, when none is given.
-fn implied_payload(target: &Target<'_>) -> Vec<u8> {
-    ui::note("no --payload: taken for a signature over what Cosign says of this image unasked");
-    // Cosign knows Docker Hub by the name of its server.
-    let name = target.image.name();
-    let name = match name.strip_prefix("docker.io/") {
-        Some(repository) => format!("index.docker.io/{repository}"),
-        None => name,
-    };
-    SimpleSigning::payload(target.digest(), &name, &BTreeMap::new())
 }
 
 /// What stands beside a payload, as read.
