@@ -36,7 +36,7 @@ pub(super) fn reader(shelf: &Shelf<'_>) -> Result<(), Failure> {
     let image = shelf.image("amd64");
     let mut command = shelf.saying(Said::Signature, Log::V1, "bundle", &image)?;
     let finished = shelf.bench.run(command.env("DOCKER_CONFIG", config))?;
-    if finished.succeeded() || !finished.stderr.contains("could not be attached") {
+    if finished.succeeded() || !finished.stderr.contains("the user `reader` may not push to") {
         let report = finished.report();
         return Err(Failure::new(format!("wanted the push to be refused, found\n{report}")));
     }
