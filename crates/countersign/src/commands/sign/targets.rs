@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use client::error::FetchErrorKind;
 use client::registry::index_content::{DEPTH_MAX, NAMED_MAX};
-use client::registry::{Manifest, ManifestContent};
+use client::registry::{Manifest, ManifestContent, Named, NamedKind};
 use client::{Deadline, FetchError, Registry};
 use evidence::{Digest, ImageRef};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -44,9 +44,10 @@ pub(super) async fn find(
             false => Vec::new(),
         };
         targets.add(target);
-        let mut found = look_up(registry, members, ends);
-        while let Some(member) = found.try_next().await? {
-            targets.add_member(member)?;
+        let images = members.iter().map(|(image, _)| image.clone()).collect();
+        let mut found = look_up(registry, images, ends).zip(stream::iter(members));
+        while let Some((member, (_, kind))) = found.next().await {
+            targets.add_member(member?, kind)?;
         }
     }
     Ok(targets.all)
@@ -70,12 +71,15 @@ async fn members(
     registry: &Registry,
     index: &Target,
     ends: &dyn Fn() -> Deadline,
-) -> Result<Vec<ImageRef>, Failure> {
+) -> Result<Vec<(ImageRef, NamedKind)>, Failure> {
     let Target { image, manifest } = index;
     let content = registry.index_content(image, manifest, ends()).await;
     match content.obstacles.into_iter().next() {
         Some(obstacle) => Err(not_all_seen(image, obstacle)),
-        None => Ok(content.named.iter().map(|named| image.with_digest(named.digest)).collect()),
+        None => {
+            let member = |named: &Named| (image.with_digest(named.digest), named.kind);
+            Ok(content.named.iter().map(member).collect())
+        }
     }
 }
 
@@ -110,7 +114,14 @@ impl Targets {
         }
     }
 
-    fn add_member(&mut self, target: Target) -> Result<(), Failure> {
+    fn add_member(&mut self, target: Target, kind: NamedKind) -> Result<(), Failure> {
+        let is_index = matches!(target.manifest.content, ManifestContent::Index(_));
+        if is_index && kind != NamedKind::Index {
+            // Nobody has looked at what it names.
+            let message = format!("{} is an index, and what names it says otherwise", target.image);
+            return Err(Failure::new(Exit::Unknown, message)
+                .hint("sign it by its own name, with --recursive, if that is what it should be"));
+        }
         self.size += target.manifest.bytes.len();
         if self.size > MEMBERS_SIZE_MAX {
             let message = format!(

@@ -71,6 +71,14 @@ fn nothing_is_signed_unless_all_can_be_seen() {
     let mut inner = gone.clone();
     inner["mediaType"] = INDEX_TYPE.into();
     refused("inner", &[one.clone(), inner], &[digest, "not all that", "can be seen"]);
+    // One that is called an image, so that nobody would look into it.
+    let (_, mut disguised) = push_index(&world, "disguised", std::slice::from_ref(&one));
+    disguised["mediaType"] = MANIFEST_TYPE.into();
+    refused(
+        "disguise",
+        &[one.clone(), disguised],
+        &["is an index, and what names it says otherwise"],
+    );
     // Too much, at once or by and by.
     let many: Vec<_> = (0..10_000).map(absent).collect();
     refused("many", &many, &["1000"]);
