@@ -37,15 +37,6 @@ pub(crate) struct ImageArguments {
     #[command(flatten)]
     recursion: RecursionArguments,
 
-    #[command(flatten)]
-    trust_root: TrustRootArguments,
-
-    #[command(flatten)]
-    registry: RegistryArguments,
-
-    #[command(flatten)]
-    supplement: SupplementArguments,
-
     /// The images are folders with an OCI layout, as `cosign save` and `skopeo` write. No registry
     /// is asked. What is signed is the manifest, which names its layers by their digests: whoever
     /// reads those compares them, as `load` does.
@@ -60,6 +51,15 @@ pub(crate) struct ImageArguments {
     /// Show every check, with what was wanted and found.
     #[arg(long, env = "COUNTERSIGN_EXPLAIN")]
     pub(crate) explain: bool,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
+
+    #[command(flatten)]
+    supplement: SupplementArguments,
 }
 
 /// What is wanted of images.

@@ -157,3 +157,30 @@ fn what_is_retired_is_in_the_table() {
         }
     }
 }
+
+/// A heading goes on for whatever stands below it, until the next: what is no part of a group has to
+/// stand above all of them. By its heading a flag's variable is named, too.
+#[test]
+fn no_heading_of_a_group_stands_above_what_is_none_of_it() {
+    let mut program = Arguments::command();
+    program.build();
+    for name in [
+        "verify",
+        "verify-attestation",
+        "verify-blob",
+        "verify-blob-attestation",
+        "dockerfile verify",
+        "manifest verify",
+        "explain",
+        "coverage",
+    ] {
+        let command = find(&program, name).unwrap();
+        let alone = ["output", "explain", "local-image", "max-workers", "check-claims"];
+        let led = command.get_arguments().filter(|it| {
+            it.get_long().is_some_and(|long| alone.contains(&long))
+                && it.get_help_heading().is_some_and(|heading| heading != "Claim")
+        });
+        let led: Vec<_> = led.map(|it| (it.get_long(), it.get_help_heading())).collect();
+        assert!(led.is_empty(), "{name}: {led:?}");
+    }
+}

@@ -51,15 +51,6 @@ pub(crate) struct Coverage {
     #[command(flatten)]
     recursion: RecursionArguments,
 
-    #[command(flatten)]
-    signer: SignerArguments,
-
-    #[command(flatten)]
-    trust_root: TrustRootArguments,
-
-    #[command(flatten)]
-    registry: RegistryArguments,
-
     /// Images looked at at once.
     #[arg(long, value_name = "NUMBER", default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -68,6 +59,15 @@ pub(crate) struct Coverage {
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 impl Coverage {

@@ -33,6 +33,10 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
     #[command(flatten)]
     signer: SignerArguments,
 
@@ -41,10 +45,6 @@ pub(crate) struct Explain {
 
     #[command(flatten)]
     registry: RegistryArguments,
-
-    /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 impl Explain {

@@ -25,6 +25,10 @@ use crate::ui::{self, VerifyOutput};
 /// not be looked at; 2: wrong usage.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
+    /// In which form to print the result: on a terminal text, else Cosign's JSON.
+    #[arg(short, long, value_enum)]
+    output: Option<VerifyOutput>,
+
     #[command(flatten)]
     images: ImageArguments,
 
@@ -58,10 +62,6 @@ pub(crate) struct Verify {
         help_heading = "Claim"
     )]
     check_claims: bool,
-
-    /// In which form to print the result: on a terminal text, else Cosign's JSON.
-    #[arg(short, long, value_enum)]
-    output: Option<VerifyOutput>,
 }
 
 /// Makes the policy under a trust root.

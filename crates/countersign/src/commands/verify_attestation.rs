@@ -16,15 +16,6 @@ use crate::ui::{self, VerifyOutput};
 /// codes are those of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyAttestation {
-    #[command(flatten)]
-    images: ImageArguments,
-
-    #[command(flatten)]
-    signer: SignerArguments,
-
-    #[command(flatten)]
-    attestation: AttestationArguments,
-
     /// Accepted for Cosign's sake: the digest is always checked.
     #[arg(long, hide = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1,
         require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -34,6 +25,15 @@ pub(crate) struct VerifyAttestation {
     /// envelope on a line.
     #[arg(short, long, value_enum)]
     output: Option<VerifyOutput>,
+
+    #[command(flatten)]
+    images: ImageArguments,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    attestation: AttestationArguments,
 }
 
 impl VerifyAttestation {

@@ -23,6 +23,14 @@ pub(crate) struct VerifyBlob {
     #[arg(value_name = "FILE_OR_DIGEST")]
     artifact: PathBuf,
 
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
+    /// Show every check, with what was wanted and found.
+    #[arg(long)]
+    explain: bool,
+
     #[command(flatten)]
     evidence: EvidenceArguments,
 
@@ -31,14 +39,6 @@ pub(crate) struct VerifyBlob {
 
     #[command(flatten)]
     trust_root: TrustRootArguments,
-
-    /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-
-    /// Show every check, with what was wanted and found.
-    #[arg(long)]
-    explain: bool,
 }
 
 impl VerifyBlob {

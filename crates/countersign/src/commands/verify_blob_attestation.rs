@@ -30,18 +30,6 @@ pub(crate) struct VerifyBlobAttestation {
     #[arg(long = "digestAlg", value_name = "NAME")]
     digest_alg: Option<String>,
 
-    #[command(flatten)]
-    evidence: EvidenceArguments,
-
-    #[command(flatten)]
-    signer: SignerArguments,
-
-    #[command(flatten)]
-    attestation: AttestationArguments,
-
-    #[command(flatten)]
-    trust_root: TrustRootArguments,
-
     /// Accepted for Cosign's sake: the digest is always checked.
     #[arg(long, hide = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1,
         require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -54,6 +42,18 @@ pub(crate) struct VerifyBlobAttestation {
     /// Show every check, with what was wanted and found.
     #[arg(long, env = "COUNTERSIGN_EXPLAIN")]
     explain: bool,
+
+    #[command(flatten)]
+    evidence: EvidenceArguments,
+
+    #[command(flatten)]
+    signer: SignerArguments,
+
+    #[command(flatten)]
+    attestation: AttestationArguments,
+
+    #[command(flatten)]
+    trust_root: TrustRootArguments,
 }
 
 impl VerifyBlobAttestation {
