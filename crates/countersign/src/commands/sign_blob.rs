@@ -43,9 +43,9 @@ impl SignBlob {
             )
             .hint("name another file with --bundle"));
         }
+        let file = NewFile::create(&self.bundle)?;
         // Before a certificate is public that would be of no use.
         machine::check_readable(&self.file, "file")?;
-        let file = NewFile::create(&self.bundle)?;
         runtime::block_on(async {
             let name = self.file.display().to_string();
             let what = std::slice::from_ref(&name);
