@@ -4,7 +4,6 @@ mod config;
 mod keys;
 mod plugin;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -186,11 +185,4 @@ fn status(code: u16, reason: &str, message: &str) -> Reply {
         "message": message, "reason": reason, "code": code,
     });
     json_reply(code, &body)
-}
-
-/// Makes a script that can be run.
-fn script(path: impl AsRef<Path>, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -30,6 +30,7 @@ mod push_right;
 mod real;
 mod referrers;
 mod registry;
+mod script;
 mod server;
 mod sign;
 mod spiffe;

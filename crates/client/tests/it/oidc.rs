@@ -1,7 +1,5 @@
 //! Identity tokens are found where they are offered, and asked for at the right place only.
 
-use std::os::unix::fs::PermissionsExt;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client::oidc::{
@@ -461,10 +459,7 @@ async fn circlecis_program_makes_a_token_for_us() {
     assert!(matches!(error, TokenError::Unfit { source: Unfit::Audience { .. }, .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("circleci run oidc get"), "{error:?}");
     let program = here.folder.path().join("circleci");
-    let install = |script: String| {
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let install = |lines: String| crate::script::install(&program, &lines);
     let wanted = r#"run oidc get --claims {"aud":"sigstore"}"#;
     install(format!("[ \"$*\" = '{wanted}' ] && echo {}", ours("minted").expose()));
     assert_eq!(here.subject(&variables).await, "minted");

@@ -4,7 +4,8 @@ use client::kubernetes::{KubernetesError, PluginError};
 use serde_json::{Value, json};
 
 use super::config::client_pair;
-use super::{Desk, json_reply, keys, script, secret};
+use super::{Desk, json_reply, keys, secret};
+use crate::script;
 
 const VERSION: &str = "client.authentication.k8s.io/v1";
 
@@ -46,7 +47,7 @@ async fn a_program_gives_a_token() {
          echo '{answer}'",
         told.display()
     );
-    script(desk.folder.path().join("login"), &text);
+    script::install(desk.folder.path().join("login"), &text);
     let user = user(json!({
         "args": ["get-token"],
         "env": [{"name": "REGION", "value": "eu"}],
@@ -73,7 +74,7 @@ async fn a_program_is_looked_for_by_its_name() {
     let desk = Desk::new();
     let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
     let answer = credential(&json!({"token": "fresh"}));
-    script(desk.folder.path().join("cloud-login"), &format!("echo '{answer}'"));
+    script::install(desk.folder.path().join("cloud-login"), &format!("echo '{answer}'"));
     let user = user(json!({"command": "cloud-login", "installHint": "install the cloud's tools"}));
     let kubeconfig = desk.kubeconfig(&server.url(), &user);
     let folder = desk.folder.path().display().to_string();
@@ -91,7 +92,7 @@ async fn a_program_gives_a_certificate() {
     let (certificate, key) = client_pair(&desk.authority);
     let status = json!({"clientCertificateData": certificate, "clientKeyData": key});
     let answer = desk.write("answer", &credential(&status));
-    script(desk.folder.path().join("login"), &format!("cat {answer}"));
+    script::install(desk.folder.path().join("login"), &format!("cat {answer}"));
     desk.read(&desk.kubeconfig(&server.url(), &user(json!({})))).await.unwrap();
     assert_eq!(server.requests()[0].header("authorization"), None);
 }
@@ -101,7 +102,7 @@ async fn a_program_gives_a_certificate() {
 async fn a_program_is_run_only_where_nothing_else_is_there() {
     let desk = Desk::new();
     let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
-    script(desk.folder.path().join("login"), "exit 1");
+    script::install(desk.folder.path().join("login"), "exit 1");
     let mut user = user(json!({}));
     user["token"] = "given".into();
     desk.read(&desk.kubeconfig(&server.url(), &user)).await.unwrap();
@@ -127,7 +128,7 @@ async fn what_a_program_does_else_is_told_and_its_answer_is_not() {
             "found neither",
         ),
     ] {
-        script(desk.folder.path().join("login"), &text);
+        script::install(desk.folder.path().join("login"), &text);
         let error = error(&desk, &user(json!({}))).await;
         assert!(error.to_string().contains(wanted), "{text}: {error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -142,7 +143,7 @@ async fn a_program_may_complain_at_length() {
     let server = desk.server(|_| json_reply(200, &secret(&keys()))).await;
     let answer = credential(&json!({"token": "fresh"}));
     let text = format!("head -c 1000000 /dev/zero >&2 || exit 9\necho '{answer}'");
-    script(desk.folder.path().join("login"), &text);
+    script::install(desk.folder.path().join("login"), &text);
     desk.read(&desk.kubeconfig(&server.url(), &user(json!({})))).await.unwrap();
     assert_eq!(server.requests()[0].header("authorization"), Some("Bearer fresh"));
 }
@@ -151,7 +152,7 @@ async fn a_program_may_complain_at_length() {
 async fn a_program_of_another_kind_is_not_run() {
     let desk = Desk::new();
     let ran = desk.folder.path().join("ran");
-    script(desk.folder.path().join("login"), &format!("touch {}", ran.display()));
+    script::install(desk.folder.path().join("login"), &format!("touch {}", ran.display()));
     let old = user(json!({"apiVersion": "client.authentication.k8s.io/v1alpha1"}));
     assert!(matches!(error(&desk, &old).await, PluginError::Version { .. }));
     let asking = user(json!({"interactiveMode": "Always"}));
