@@ -359,6 +359,6 @@ async fn a_write_whose_answer_is_lost_is_looked_for() {
 #[tokio::test]
 async fn a_write_that_takes_too_long_is_looked_for() {
     let silent: fn() -> Reply = || Reply::Hang(Vec::new());
-    let time = Duration::from_secs(2);
+    let time = Duration::from_secs(8);
     stored_unheard(None, Fate::Kept, silent, time).await.0.unwrap();
 }
