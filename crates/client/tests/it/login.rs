@@ -491,16 +491,25 @@ async fn the_browser_comes_back_to_this_machine_only() {
     let error = login.by_browser(&someone, &http(), &now, ample()).await.unwrap_err();
     assert!(matches!(error, LoginError::Redirect { .. }), "{error:?}");
     // A chosen path, and a connector.
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
-    let redirect = Some(format!("http://localhost:{port}/back").parse().unwrap());
-    let connector = Some("https://github.com/login/oauth".to_owned());
-    let login = Login { redirect, connector, ..issuer.login() };
     let targets = &["GET /back?code=code&state=STATE HTTP/1.1\r\n\r\n"];
     let someone = Someone::with_browser(&issuer, targets);
-    login.by_browser(&someone, &http(), &now, ample()).await.unwrap();
+    for tries_left in (0..10).rev() {
+        let port = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let redirect = Some(format!("http://localhost:{port}/back").parse().unwrap());
+        let connector = Some("https://github.com/login/oauth".to_owned());
+        let login = Login { redirect, connector, ..issuer.login() };
+        match login.by_browser(&someone, &http(), &now, ample()).await {
+            // Another test took it meanwhile.
+            Err(LoginError::Listen { .. }) if tries_left > 0 => {}
+            outcome => {
+                outcome.unwrap();
+                break;
+            }
+        }
+    }
     assert!(someone.told.lock().unwrap()[0].contains("connector_id=https%3A%2F%2Fgithub.com"));
 }
 
