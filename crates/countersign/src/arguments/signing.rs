@@ -5,6 +5,7 @@ mod services;
 
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::{Args, ValueEnum};
 use client::sign::{OwnCertificate, SigningSession};
 use client::{CertificateNeed, Deadline, IdentityToken, LogVersion, SigningError, SigningServices};
@@ -41,7 +42,8 @@ pub(crate) struct SigningArguments {
     services: ServiceArguments,
 
     /// Do not ask before something becomes public.
-    #[arg(short, long)]
+    // Of no group, whatever heading stands above these arguments.
+    #[arg(short, long, help_heading = Resettable::Reset)]
     yes: bool,
 }
 

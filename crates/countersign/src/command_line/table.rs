@@ -158,29 +158,80 @@ fn what_is_retired_is_in_the_table() {
     }
 }
 
+/// The flags that stand under each heading of the help, in whatever command.
+const HEADED: &[(&str, &str)] = &[
+    ("Attestation", "attestations by-digest policy predicate statement type"),
+    ("Claim", "annotations check-claims signature-only"),
+    (
+        "Demands",
+        "allow-certificate-chain insecure-ignore-sct insecure-ignore-tlog \
+         private-infrastructure use-signed-timestamps",
+    ),
+    (
+        "Evidence",
+        "annotations bundle certificate formats if-missing new-bundle-format no-upload payload \
+         recursive replace rfc3161-timestamp sct sign-container-identity signature \
+         signature-digest-algorithm upload",
+    ),
+    (
+        "Instance",
+        "fulcio-url log-version offline rekor-url signing-config timestamp-client-cacert \
+         timestamp-client-cert timestamp-client-key timestamp-server-name timestamp-server-url \
+         trust-config trusted-root use-signing-config",
+    ),
+    (
+        "Registry",
+        "allow-http-registry allow-insecure-registry k8s-keychain registry-cacert \
+         registry-client-cert registry-client-key registry-mirror registry-password \
+         registry-server-name registry-token registry-token-service registry-username",
+    ),
+    (
+        "Signer",
+        "certificate certificate-chain certificate-github-workflow-name \
+         certificate-github-workflow-ref certificate-github-workflow-repository \
+         certificate-github-workflow-sha certificate-github-workflow-trigger \
+         certificate-identity certificate-identity-regexp certificate-oidc-issuer \
+         certificate-oidc-issuer-regexp fulcio-auth-flow identity-token issue-certificate key \
+         oidc-client-id oidc-client-secret-file oidc-disable-ambient-providers oidc-issuer \
+         oidc-provider oidc-redirect-url policy-file signing-algorithm",
+    ),
+    (
+        "Trust",
+        "ca-intermediates ca-roots certificate-chain offline timestamp-certificate-chain \
+         trust-config trusted-root",
+    ),
+];
+
 /// A heading goes on for whatever stands below it, until the next: what is no part of a group has to
 /// stand above all of them. By its heading a flag's variable is named, too.
 #[test]
 fn no_heading_of_a_group_stands_above_what_is_none_of_it() {
     let mut program = Arguments::command();
     program.build();
-    for name in [
-        "verify",
-        "verify-attestation",
-        "verify-blob",
-        "verify-blob-attestation",
-        "dockerfile verify",
-        "manifest verify",
-        "explain",
-        "coverage",
-    ] {
-        let command = find(&program, name).unwrap();
-        let alone = ["output", "explain", "local-image", "max-workers", "check-claims"];
-        let led = command.get_arguments().filter(|it| {
-            it.get_long().is_some_and(|long| alone.contains(&long))
-                && it.get_help_heading().is_some_and(|heading| heading != "Claim")
-        });
-        let led: Vec<_> = led.map(|it| (it.get_long(), it.get_help_heading())).collect();
-        assert!(led.is_empty(), "{name}: {led:?}");
+    let mut found = BTreeSet::new();
+    under_headings(&program, "", &mut found);
+    let wanted = HEADED.iter().flat_map(|(heading, flags)| {
+        flags.split_whitespace().map(move |flag| ((*heading).to_owned(), flag.to_owned()))
+    });
+    let wanted: BTreeSet<_> = wanted.collect();
+    let stray: Vec<_> = { found.iter() }.filter(|(of, _)| !wanted.contains(of)).collect();
+    assert!(stray.is_empty(), "under a heading that is not theirs: {stray:#?}");
+    let found: BTreeSet<_> = found.into_iter().map(|(of, _)| of).collect();
+    let gone: Vec<_> = wanted.difference(&found).collect();
+    assert!(gone.is_empty(), "no longer under that heading: {gone:#?}");
+}
+
+/// Adds the flags that have a heading, of the command and all below it: heading and flag, and the
+/// command that it is of.
+fn under_headings(command: &Command, path: &str, found: &mut BTreeSet<((String, String), String)>) {
+    let path = format!("{path} {}", command.get_name());
+    for argument in command.get_arguments().filter(|it| !it.is_global_set()) {
+        let flag = argument.get_long().unwrap_or_else(|| argument.get_id().as_str());
+        if let Some(heading) = argument.get_help_heading() {
+            found.insert(((heading.to_owned(), flag.to_owned()), path.clone()));
+        }
+    }
+    for sub in command.get_subcommands() {
+        under_headings(sub, &path, found);
     }
 }

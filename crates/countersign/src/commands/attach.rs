@@ -54,12 +54,12 @@ struct Where {
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    #[command(flatten)]
-    registry: RegistryArguments,
-
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 /// An image that something is attached to.

@@ -29,6 +29,10 @@ pub(crate) struct Attest {
     #[arg(value_name = "IMAGE")]
     image: String,
 
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
     #[command(flatten)]
     predicate: PredicateArguments,
 
@@ -53,10 +57,6 @@ pub(crate) struct Attest {
 
     #[command(flatten)]
     registry: RegistryArguments,
-
-    /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 impl Attest {

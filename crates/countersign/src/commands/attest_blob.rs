@@ -28,19 +28,19 @@ pub(crate) struct AttestBlob {
     #[arg(long, value_name = "HEX")]
     hash: Option<String>,
 
-    #[command(flatten)]
-    predicate: PredicateArguments,
-
     /// Where to write the bundle.
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
 
-    #[command(flatten)]
-    signing: SigningArguments,
-
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    predicate: PredicateArguments,
+
+    #[command(flatten)]
+    signing: SigningArguments,
 }
 
 impl AttestBlob {

@@ -52,24 +52,24 @@ struct What {
 
 #[derive(Debug, Args)]
 struct Attestation {
-    #[command(flatten)]
-    what: What,
-
     /// Only those of this predicate type: one of Cosign's names, or a URI.
     #[arg(long, value_name = "TYPE", value_parser = PredicateType::parse)]
     predicate_type: Option<PredicateType>,
 
     #[command(flatten)]
     platform: PlatformArgument,
+
+    #[command(flatten)]
+    what: What,
 }
 
 #[derive(Debug, Args)]
 struct Sbom {
     #[command(flatten)]
-    what: What,
+    platform: PlatformArgument,
 
     #[command(flatten)]
-    platform: PlatformArgument,
+    what: What,
 }
 
 /// Which image of an index.

@@ -29,12 +29,12 @@ pub(crate) struct Load {
     #[arg(long, value_name = "FOLDER")]
     dir: PathBuf,
 
-    #[command(flatten)]
-    registry: RegistryArguments,
-
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 impl Load {

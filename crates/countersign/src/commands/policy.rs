@@ -51,6 +51,10 @@ struct Suggest {
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
 
+    /// Where to write it; without it, to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
     #[command(flatten)]
     signer: SignerArguments,
 
@@ -59,10 +63,6 @@ struct Suggest {
 
     #[command(flatten)]
     registry: RegistryArguments,
-
-    /// Where to write it; without it, to standard output.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 /// Try a policy on images of which the answer is known.

@@ -33,12 +33,12 @@ struct Check {
     #[arg(value_name = "REPOSITORY")]
     repository: String,
 
-    #[command(flatten)]
-    registry: RegistryArguments,
-
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 impl RegistryCommand {

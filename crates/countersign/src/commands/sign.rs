@@ -67,6 +67,10 @@ pub(crate) struct Sign {
         conflicts_with_all = ["annotations", "sign_container_identity", "recursive", "if_missing"])]
     payload: Option<PathBuf>,
 
+    /// In which form to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
     #[command(flatten)]
     formats: FormatArguments,
 
@@ -89,10 +93,6 @@ pub(crate) struct Sign {
 
     #[command(flatten)]
     registry: RegistryArguments,
-
-    /// In which form to print the result.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 /// What goes for all images.

@@ -27,12 +27,12 @@ pub(crate) struct SignBlob {
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
 
-    #[command(flatten)]
-    signing: SigningArguments,
-
     /// In which form to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    signing: SigningArguments,
 }
 
 impl SignBlob {

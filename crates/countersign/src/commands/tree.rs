@@ -20,12 +20,12 @@ pub(crate) struct Tree {
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    #[command(flatten)]
-    registry: RegistryArguments,
-
     /// In which form to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 impl Tree {

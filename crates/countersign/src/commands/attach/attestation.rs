@@ -28,13 +28,13 @@ const FILE_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// checked before the first is attached.
 #[derive(Debug, Args)]
 pub(super) struct Attestation {
-    #[command(flatten)]
-    to: Where,
-
     /// File with an attestation, or several one after the other: envelopes or bundles (`-` for
     /// standard input); may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
     attestation: Vec<PathBuf>,
+
+    #[command(flatten)]
+    to: Where,
 }
 
 /// What tells the documents apart.

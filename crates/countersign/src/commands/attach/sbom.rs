@@ -21,9 +21,6 @@ const SBOM_SIZE_MAX: usize = 96 * 1024 * 1024;
 /// --type spdxjson`.
 #[derive(Debug, Args)]
 pub(super) struct Sbom {
-    #[command(flatten)]
-    to: Where,
-
     /// File with the bill of materials (`-` for standard input).
     #[arg(long, value_name = "FILE")]
     sbom: PathBuf,
@@ -39,6 +36,9 @@ pub(super) struct Sbom {
     /// Where it is put: under Cosign's tag, or as what refers to the image.
     #[arg(long, value_enum, default_value_t = Mode::Legacy)]
     registry_referrers_mode: Mode,
+
+    #[command(flatten)]
+    to: Where,
 }
 
 /// Formats of bills of materials.

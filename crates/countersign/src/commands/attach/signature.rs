@@ -22,9 +22,6 @@ const SIGNATURE_SIZE_MAX: usize = 64 * 1024;
 /// Attach a signature that was made elsewhere to an image, in Cosign's older format; or a bundle.
 #[derive(Debug, Args)]
 pub(super) struct Signature {
-    #[command(flatten)]
-    to: Where,
-
     /// File with the signature, in base64 or raw (`-` for standard input).
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
@@ -53,6 +50,9 @@ pub(super) struct Signature {
     /// File with a timestamp of the signature: an RFC 3161 response.
     #[arg(long, value_name = "FILE")]
     tsr: Option<PathBuf>,
+
+    #[command(flatten)]
+    to: Where,
 }
 
 impl Signature {
