@@ -89,6 +89,9 @@ impl Material {
     /// # Errors
     /// When the target is no trust root.
     pub fn trust_root(&self) -> Result<TrustRoot, ParseTrustRootError> {
+        if self.trusted_root == TrustRoot::public_good_json() {
+            return Ok(TrustRoot::public_good());
+        }
         TrustRoot::pin(&self.trusted_root)
     }
 
