@@ -2,6 +2,8 @@
 //! attest it verifies, in both of its formats, with certificates and with keys, in every registry.
 
 mod blobs;
+mod company;
+mod detached;
 mod stage;
 
 use devkit::registry::Referrers;
@@ -39,6 +41,13 @@ pub(super) fn checks() -> Vec<Check> {
             }
         }
         checks.push(check(place, "signatures by both beside each other".to_owned(), both));
+        let what = "with a company's certificate, Cosign verifies and we do";
+        checks.push(check(place, format!("our signature {what}"), company::ours));
+        checks.push(check(place, format!("Cosign's signature {what}"), company::theirs));
+        for signer in [Signer::Keyless, Signer::Key] {
+            let run = move |stage: &Stage<'_>| detached::theirs(stage, signer);
+            checks.push(check(place, format!("Cosign's signature in files ({signer:?})"), run));
+        }
     }
     checks.extend(blobs::checks());
     checks

@@ -126,9 +126,9 @@ impl<'a> Cast<'a> {
 
 /// An image in a registry, and the cast.
 pub(super) struct Stage<'a> {
-    cast: Cast<'a>,
-    shelf: Shelf<'a>,
-    image: String,
+    pub(super) cast: Cast<'a>,
+    pub(super) shelf: Shelf<'a>,
+    pub(super) image: String,
     tag: String,
 }
 
@@ -150,9 +150,19 @@ impl<'a> Stage<'a> {
     }
 
     /// The base URL of every service of the instance.
-    fn url(&self) -> Result<&str, Failure> {
+    pub(super) fn url(&self) -> Result<&str, Failure> {
         let url = self.shelf.bench.trust()["signingConfig"]["caUrls"][0]["url"].as_str();
         url.ok_or_else(|| Failure::new("the trust configuration names no authority"))
+    }
+
+    /// What would sign with Cosign under the signature tag, with a key or certificate to be named.
+    pub(super) fn cosign_signing_tags(&self) -> Result<Command, Failure> {
+        let mut command = self.cast.cosign();
+        command.args(["sign", "--yes", "--allow-http-registry", "--trusted-root"]);
+        command.arg(self.shelf.bench.trusted_root());
+        command.args(["--new-bundle-format=false", "--use-signing-config=false"]);
+        command.args(["--rekor-url", self.url()?]);
+        Ok(command)
     }
 
     /// Signs or attests with Cosign.
