@@ -1,5 +1,5 @@
-//! A company's own authority: a key signs with the certificate that it gave it, and who verifies knows
-//! the authority by its chain. Only Cosign's older format keeps the chain, and Cosign 3 reads
+//! A company's own authority: a key signs with the certificate that it gave it, and who verifies
+//! knows the authority by its chain. Only Cosign's older format keeps the chain, and Cosign 3 reads
 //! `--certificate-chain` and `--ca-roots` for that format only.
 
 use std::path::{Path, PathBuf};
@@ -137,8 +137,8 @@ pub(super) fn theirs(stage: &Stage<'_>) -> Result<(), Failure> {
     verified_by_both(stage, &company)
 }
 
-/// Both verify the image by the company's authority, and neither does for somebody else of the company,
-/// nor by another company that calls everything the same.
+/// Both verify the image by the company's authority, and neither does for somebody else of the
+/// company, nor by another company that calls everything the same.
 fn verified_by_both(stage: &Stage<'_>, company: &Company) -> Result<(), Failure> {
     let other = Company::found(stage.cast.bench, "company-other")?;
     let log = log_key(stage.cast.bench)?;
@@ -167,8 +167,8 @@ fn verified_by_both(stage: &Stage<'_>, company: &Company) -> Result<(), Failure>
     Ok(())
 }
 
-/// Cosign takes the authorities that are named in place of a trusted root, so that it is told the log's
-/// key apart.
+/// Cosign takes the authorities that are named in place of a trusted root, so that it is told the
+/// log's key apart.
 fn cosign_verifies(
     stage: &Stage<'_>,
     log: &Path,

@@ -15,9 +15,9 @@ struct Files {
     certificate: PathBuf,
 }
 
-/// Cosign signs into files and leaves nothing beside the image. We verify them for their signer, and not
-/// for somebody else, about another image, or with another payload. No log entry is among them, so that
-/// the log is waived; without that we refuse.
+/// Cosign signs into files and leaves nothing beside the image. We verify them for their signer, and
+/// not for somebody else, about another image, or with another payload. No log entry is among them,
+/// so that the log is waived; without that we refuse.
 pub(super) fn theirs(stage: &Stage<'_>, signer: Signer) -> Result<(), Failure> {
     let bench = stage.cast.bench;
     let files = Files {
