@@ -140,7 +140,7 @@ pub(crate) const THEY_ACCEPT: &[Disagreement] = &[
     because("BadDigest", "every digest of a leaf must be one, even those that nothing rests on"),
     sometimes("BadVerifier", "a verifier that does not decode is no verifier"),
     sometimes(
-        "what: \"signer\"",
+        "what: Signer",
         "the leaf's certificate must be the signer's, byte for byte; they compare less of it",
     ),
     because(
