@@ -58,8 +58,8 @@ impl Missed {
 }
 
 impl From<Held> for Ground {
-    fn from(Held { source, authority, claim, .. }: Held) -> Self {
-        Self::Claim { source, authority, claim }
+    fn from(Held { piece, source, authority, claim }: Held) -> Self {
+        Self::Claim { piece, source, authority, claim }
     }
 }
 

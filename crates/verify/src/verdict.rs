@@ -26,6 +26,9 @@ pub struct Grounds(pub NonEmpty<Ground>);
 pub enum Ground {
     /// A proven claim.
     Claim {
+        /// Position of the evidence among the pieces of the case, counted from 0: several may have
+        /// been found in one place.
+        piece: usize,
         /// Where the evidence was found.
         source: String,
         /// The authority that accepted it.

@@ -1,7 +1,7 @@
 //! `verify-attestation`: what was attested about images, and by whom.
 
 use clap::Args;
-use verify::{Ground, Verdict, WantedIn};
+use verify::WantedIn;
 
 use crate::arguments::attestations::AttestationArguments;
 use crate::arguments::image_verification::{self, ImageArguments, Inquiry, Outcome};
@@ -39,6 +39,12 @@ pub(crate) struct VerifyAttestation {
 impl VerifyAttestation {
     pub(crate) fn run(self, global: &Global) -> Result<Exit, Failure> {
         let policy = self.attestation.policy(&self.signer)?;
+        if self.images.names_signer() {
+            ui::note(
+                "with --certificate, only attestations by that certificate count, whatever else its \
+                 signer attested",
+            );
+        }
         let inquiry = Inquiry {
             needs: self.signer.trust_needs()?,
             wanted_in: WantedIn::Flags,
@@ -55,14 +61,9 @@ impl VerifyAttestation {
     }
 }
 
-/// The envelopes that the verdict rests on.
+/// The envelopes that the verdict rests on, each once.
 fn print_envelopes(outcome: &Outcome) {
-    let Verdict::Admit(grounds) = &outcome.verdict else { return };
-    for ground in &grounds.0 {
-        let Ground::Claim { source, .. } = ground else { continue };
-        let pieces = outcome.pieces.iter().filter(|piece| piece.source == *source);
-        for evidence in pieces.filter_map(|piece| piece.evidence.as_ref().ok()) {
-            ui::payloads::print_envelope(evidence);
-        }
+    for evidence in outcome.pieces.iter().filter_map(|piece| piece.evidence.as_ref().ok()) {
+        ui::payloads::print_envelope(evidence);
     }
 }

@@ -90,14 +90,18 @@ impl Outcome {
             true => policy.explain(&case, now, wanted_in),
             false => (policy.judge(&case, now), Vec::new()),
         };
-        // All that others put beside many images would take memory without end.
-        pieces.retain(|piece| match &verdict {
-            Verdict::Admit(grounds) => grounds.0.iter().any(|ground| match ground {
-                Ground::Claim { source, .. } => *source == piece.source,
-                Ground::Static { .. } => false,
-            }),
-            Verdict::Refuse(_) | Verdict::Unknown(..) => false,
-        });
+        // All that others put beside many images would take memory without end. What lies in the
+        // same manifest as what the verdict rests on may be anybody's.
+        let mut held = vec![false; pieces.len()];
+        if let Verdict::Admit(grounds) = &verdict {
+            for ground in &grounds.0 {
+                if let Ground::Claim { piece, .. } = ground {
+                    held[*piece] = true;
+                }
+            }
+        }
+        let mut held = held.into_iter();
+        pieces.retain(|_| held.next() == Some(true));
         let (within, presence, hint) = (None, None, None);
         Self { name, artifact, verdict, explanations, within, presence, hint, wanted_in, pieces }
     }

@@ -133,7 +133,7 @@ fn ground_json(ground: &Ground) -> GroundJson<'_> {
             waived: Vec::new(),
             predicate_type: None,
         },
-        Ground::Claim { source, authority, claim } => GroundJson {
+        Ground::Claim { source, authority, claim, .. } => GroundJson {
             authority,
             source: Some(source),
             signer: Some(signer_json(claim)),

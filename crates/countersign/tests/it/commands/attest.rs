@@ -1,5 +1,7 @@
 //! `attest` and `verify-attestation`.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -179,6 +181,32 @@ fn cosigns_older_format_is_written_and_read() {
     assert_eq!(world.run(&line).ends(0).json_lines().len(), 1);
     world.run(&format!("clean --type attestation -f {image}")).ends(0);
     world.run(&line).ends(10).without_result();
+}
+
+/// Whoever may push can put an envelope into the manifest in which the wanted one is.
+#[test]
+fn what_lies_in_the_same_manifest_is_not_printed_for_it() {
+    let world = World::new();
+    let image = world.push("acme/app", "v1");
+    let kind = "--type https://example.com/note";
+    world.run("generate-key-pair --output-key-prefix stranger").ends(0);
+    world.run("generate-key-pair --output-key-prefix team").ends(0);
+    for (signer, noted) in [("stranger", "forged"), ("team", "first"), ("team", "second")] {
+        world.write("note.json", format!(r#"{{"noted": "{noted}"}}"#));
+        let how = format!("--key {signer}.key --formats cosign");
+        world.run(&format!("attest {how} {kind} --predicate note.json {image}")).ends(0);
+    }
+    let wanted = format!("--key team.pub {kind} {image}");
+    for (which, lines) in [("any", 1), ("all", 2)] {
+        let line = format!("verify-attestation --attestations {which} {wanted}");
+        let envelopes = world.run(&line).ends(0).json_lines();
+        let noted: BTreeSet<String> = envelopes
+            .iter()
+            .map(|envelope| statement(envelope)["predicate"]["noted"].to_string())
+            .collect();
+        assert_eq!((envelopes.len(), noted.len()), (lines, lines), "{which}: {noted:?}");
+        assert!(!noted.contains("\"forged\""), "{which}: {noted:?}");
+    }
 }
 
 #[test]
