@@ -214,7 +214,9 @@ impl Program {
         // and keeps nothing that could be left half done.
         let watch = Watch::start(self.time_max);
         catch_unwind(AssertUnwindSafe(|| self.engine.decide(input, facts, watch)))
-            .unwrap_or_else(|_| Err(failed("the engine panicked")))
+            .unwrap_or_else(|_| Err(failed("the engine panicked")))?;
+        // A step that was begun is not interrupted, whoever's it is.
+        if watch.is_over() { Err(failed(watch.over())) } else { Ok(()) }
     }
 }
 

@@ -136,6 +136,15 @@ fn time_is_bounded_in_every_language() {
     }
 }
 
+/// One step may look through a whole text, which nothing interrupts.
+#[test]
+fn an_answer_that_comes_late_is_none() {
+    let text = "true || predicate.findings[0].id.matches('^CVE')";
+    judge(&load(Language::Cel, text).within(AMPLE), &statement()).unwrap();
+    let outcome = judge(&load(Language::Cel, text).within(Duration::ZERO), &statement());
+    assert!(matches!(&outcome, Err(Objection::Failed { problem }) if problem == "more than 0ns"));
+}
+
 #[test]
 fn programs_are_read_up_to_a_bound() {
     for language in ALL {
