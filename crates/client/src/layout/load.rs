@@ -132,6 +132,10 @@ impl Layout {
         }
         let path = self.path(&digest);
         let (mut file, found) = self.blobs(digest.algorithm())?.file(&digest.hex())?;
+        // A short one may be all of it, where a manifest tells another length: who saved it went by
+        // the digest.
+        let is_short = found < size && size <= PIECE_SIZE;
+        let size = if is_short && self.blob(&digest, found).is_ok() { found } else { size };
         if found != size {
             let (wanted, found) = ("a blob as long as its manifest says", found.to_string());
             return Err(problem(&path, LayoutProblem::Malformed { wanted, found }).into());

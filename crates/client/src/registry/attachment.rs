@@ -180,9 +180,14 @@ fn is_sbom(media_type: &str) -> bool {
         .contains(&base)
 }
 
+/// By the layer itself; else by the manifest, if it holds nothing besides: what it says once would be
+/// kept for each of a thousand layers.
 fn predicate_type(manifest: &ImageManifest, layer: &Descriptor) -> Option<String> {
-    let of_manifest = |name: &str| manifest.annotations.as_ref()?.get(name).map(String::as_str);
-    annotation(layer, PREDICATE_TYPE).or(of_manifest(BUNDLE_PREDICATE_TYPE)).map(str::to_owned)
+    let of_manifest = || match (&manifest.annotations, manifest.layers.len()) {
+        (Some(annotations), 1) => annotations.get(BUNDLE_PREDICATE_TYPE).map(String::as_str),
+        _ => None,
+    };
+    annotation(layer, PREDICATE_TYPE).or_else(of_manifest).map(str::to_owned)
 }
 
 fn annotation<'d>(layer: &'d Descriptor, name: &str) -> Option<&'d str> {

@@ -236,6 +236,28 @@ async fn what_else_lies_under_a_tag_is_ignored_or_an_obstacle() {
     assert_eq!((found.pieces.len(), found.obstacles.len()), (0, 1));
 }
 
+/// What a manifest says once must not be kept a thousand times: 300 kB of it made 300 MB.
+#[tokio::test]
+async fn what_a_manifest_says_of_a_bundle_is_said_of_no_list() {
+    let shelf = Shelf::start(Referrers::On).await;
+    let tag = CosignTag::Attestation.of(&shelf.subject.digest).unwrap();
+    let config =
+        json!({"mediaType": "a/b", "digest": Digest::sha256(b"{}").to_string(), "size": 2});
+    let layer = json!({"mediaType": "application/vnd.dsse.envelope.v1+json", "size": 1,
+        "digest": Digest::sha256(b"x").to_string()});
+    for (count, said) in [(1, Some("https://example.com/note")), (2, None)] {
+        let document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config,
+            "layers": vec![&layer; count],
+            "annotations": {"dev.sigstore.bundle.predicateType": "https://example.com/note"}});
+        let bytes = document.to_string();
+        shelf.registry.plant_manifest("acme/app", &tag, OCI_MANIFEST, bytes).unwrap();
+        let found = anonymous().inventory(&shelf.image, &shelf.subject.digest, ample()).await;
+        let types: Vec<_> =
+            found.attachments.iter().map(|it| it.predicate_type.as_deref()).collect();
+        assert_eq!(types, vec![said; count]);
+    }
+}
+
 /// CVE-2024-29902: an attachment of a gigabyte, declared or not.
 #[tokio::test]
 async fn signatures_have_a_size() {

@@ -132,3 +132,22 @@ async fn sizes_that_no_number_holds_are_no_panic() {
     assert!(matches!(saved, Err(TransferError::Registry(_))), "{saved:?}");
     assert_eq!(meter.expected.load(Ordering::Relaxed), u64::MAX);
 }
+
+/// Whoever may push can put that beside somebody else's image, and it would show where nobody can
+/// fetch anew.
+#[tokio::test]
+async fn a_blob_that_is_shorter_than_a_manifest_says_is_loaded_as_it_was_saved() {
+    let (shelf, place) = destination(Referrers::On).await;
+    let blob = Digest::sha256(b"{}");
+    shelf.registry.plant_blob("acme/app", blob, b"{}".to_vec()).unwrap();
+    let document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [],
+        "config": {"mediaType": "a/b", "digest": blob.to_string(), "size": 3}});
+    let bytes = document.to_string();
+    shelf.registry.plant_manifest("acme/app", "short", OCI_MANIFEST, bytes).unwrap();
+    let folder = TempDir::new().unwrap();
+    let image = format!("{}/acme/app:short", shelf.registry.address()).parse().unwrap();
+    let (registry, meter) = (anonymous(), Meter::default());
+    Layout::save(folder.path(), &registry, &image, &image, ample(), &meter).await.unwrap();
+    let layout = Layout::open(folder.path()).unwrap();
+    layout.load(&registry, &place, &place, ample(), &Meter::default()).await.unwrap();
+}
