@@ -74,21 +74,26 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 fn replace_from(path: &Path, content: &mut dyn Read) -> io::Result<()> {
     let mut temporary = beside(path)?;
-    io::copy(content, &mut temporary)?;
     // Who could not read the old content cannot read the new.
     if let Ok(old) = std::fs::metadata(path) {
         temporary.as_file().set_permissions(old.permissions())?;
     }
+    io::copy(content, &mut temporary)?;
     temporary.as_file().sync_all()?;
     match temporary.persist(path) {
         Ok(_) => sync_directory(directory_of(path)),
-        // Nothing can take the place of a file that is mounted there by itself, as into containers.
-        Err(unmoved) if unmoved.error.kind() == io::ErrorKind::ResourceBusy => {
+        // Nothing can take the place of a file that is mounted there by itself, as into containers, or
+        // that is somebody else's in a directory for all.
+        Err(unmoved) if in_place_only(&unmoved.error) => {
             let mut written = unmoved.file.reopen()?;
             overwrite(File::options().write(true).open(path)?, &mut written)
         }
         Err(unmoved) => Err(unmoved.error),
     }
+}
+
+fn in_place_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied)
 }
 
 /// Writes a file where it is; what was in it is gone first, unless it is a device or a pipe.

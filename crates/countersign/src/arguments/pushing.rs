@@ -46,7 +46,10 @@ impl<'r> PushRights<'r> {
     /// Finds out whether all of them may be pushed to.
     pub(crate) async fn check_all(&self, ends: impl Fn() -> Deadline) -> Result<(), Failure> {
         stream::iter(self.places.values())
-            .map(|place| self.check_place(place, ends()))
+            .map(|place| async {
+                let found = self.check_place(place, ends()).await;
+                found.map_err(|error| not_pushable("nothing was signed", error))
+            })
             .buffer_unordered(CONCURRENT)
             .try_collect()
             .await
@@ -55,20 +58,24 @@ impl<'r> PushRights<'r> {
     /// Finds out whether the one that evidence about this image goes to may be pushed to.
     pub(crate) async fn check(&self, image: &ImageRef, deadline: Deadline) -> Result<(), Failure> {
         match self.places.get(&images::evidence_place(image)?.name()) {
-            Some(place) => self.check_place(place, deadline).await,
+            // Others may be signed by now.
+            Some(place) => self
+                .check_place(place, deadline)
+                .await
+                .map_err(|error| not_pushable(&format!("{image} was not signed"), error)),
             None => Ok(()),
         }
     }
 
-    async fn check_place(&self, place: &Place, deadline: Deadline) -> Result<(), Failure> {
+    async fn check_place(&self, place: &Place, deadline: Deadline) -> Result<(), NoPushError> {
         let Place { image, found_out } = place;
         let check = || self.registry.check_push(image, deadline);
-        found_out.get_or_try_init(check).await.copied().map_err(not_pushable)
+        found_out.get_or_try_init(check).await.copied()
     }
 }
 
 /// What the user is told: what the registry forbids has failed, and who could not be asked may let us.
-fn not_pushable(error: NoPushError) -> Failure {
+fn not_pushable(what: &str, error: NoPushError) -> Failure {
     let exit = match error.fetch_error().kind() {
         FetchErrorKind::RateLimited { .. }
         | FetchErrorKind::TimedOut(_)
@@ -78,7 +85,7 @@ fn not_pushable(error: NoPushError) -> Failure {
         _ => Exit::Failure,
     };
     let hint = error.hint();
-    let failure = Failure::new(exit, "nothing was signed").caused_by(error);
+    let failure = Failure::new(exit, what).caused_by(error);
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,

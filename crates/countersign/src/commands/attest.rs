@@ -96,10 +96,13 @@ impl Attest {
                 .sign(&to_sign, &machine::now, signing.deadline())
                 .await
                 .map_err(|error| signing::failed(&name, error))?;
-            if let Some(file) = file {
-                file.write(&bundle(&evidence)?)?;
-            }
+            // What is logged finds a place in the registry whatever became of the file.
+            let kept = match file {
+                Some(file) => file.write(&bundle(&evidence)?),
+                None => Ok(()),
+            };
             if self.no_upload {
+                kept?;
                 if self.bundle.is_none() {
                     ui::terminal::bytes(&bundle(&evidence)?);
                 }
@@ -118,7 +121,7 @@ impl Attest {
                     shelf.put_layer(&evidence, CosignTag::Attestation, older.layers()).await?;
                 ui::sign::signed(self.output, &name, &manifest.digest, &evidence, &place);
             }
-            Ok(Exit::Success)
+            kept.map(|()| Exit::Success)
         })
     }
 }

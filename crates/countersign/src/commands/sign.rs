@@ -236,10 +236,12 @@ impl Work<'_> {
                 about: manifest.digest,
             })
             .await?;
-            // What is logged is kept, whatever the registry says next.
-            if let Some(file) = self.file.take() {
-                file.write(&bundle(&evidence)?)?;
-            }
+            // What is logged is kept: in a file whatever the registry says next, and in the registry
+            // whatever became of the file.
+            let kept = match self.file.take() {
+                Some(file) => file.write(&bundle(&evidence)?),
+                None => Ok(()),
+            };
             let predicate_type = predicate::SIGN.to_owned();
             let content = BundleContent::DsseEnvelope { predicate_type };
             let place = match arguments.upload {
@@ -247,6 +249,7 @@ impl Work<'_> {
                 false => String::new(),
             };
             ui::sign::signed(output, &name, &manifest.digest, &evidence, &place);
+            kept?;
         }
         if formats.cosign() {
             for payload in self.payloads(target) {
