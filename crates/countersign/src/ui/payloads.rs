@@ -62,9 +62,12 @@ fn payload(reference: &str, digest: &Digest, claim: &VerifiedClaim) -> Value {
         annotations.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let signer = [("Issuer", claim.signer().issuer()), ("Subject", claim.signer().subject())];
     for (name, value) in signer {
-        if let Some(value) = value {
-            optional.insert(name.to_owned(), value.into());
-        }
+        match value {
+            Some(value) => optional.insert(name.to_owned(), value.into()),
+            // What a certified signer writes there is nobody's word for who vouched.
+            None if claim.signer().subject().is_some() => optional.remove(name),
+            None => None,
+        };
     }
     json!({
         "critical": {
