@@ -107,6 +107,16 @@ impl SigningArguments {
         mut deadline: Deadline,
     ) -> Result<Signing, Failure> {
         let certificate = self.certificate.read()?;
+        let key = match &self.key {
+            Some(reference) => {
+                // Before anybody is asked for anything; it may need a password.
+                let left = deadline.left();
+                let pair = self.pair(reference).await?;
+                deadline = Deadline::after(left);
+                Some(Arc::new(pair))
+            }
+            None => None,
+        };
         let http = http_client()?;
         let (config, of_public) = self.services.config(&http, deadline).await?;
         let versions: &[LogVersion] = match (self.services.log_version, promised) {
@@ -135,16 +145,6 @@ impl SigningArguments {
         let services = match self.signing_algorithm {
             Some(algorithm) => services.with_key_kind(algorithm.key_kind()),
             None => services,
-        };
-        let key = match &self.key {
-            Some(reference) => {
-                // It may need a password.
-                let left = deadline.left();
-                let pair = self.pair(reference).await?;
-                deadline = Deadline::after(left);
-                Some(Arc::new(pair))
-            }
-            None => None,
         };
         let who = match (key, certificate) {
             (Some(key), Some(given)) => {

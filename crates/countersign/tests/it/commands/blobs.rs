@@ -1,11 +1,23 @@
 //! `sign-blob`, `verify-blob`, `attest-blob` and `verify-blob-attestation`.
 
-use super::world::World;
+use super::world::{Said, World};
 
 const OTHER: &str = "https://github.com/acme/app/.github/workflows/other.yml@refs/heads/main";
 
 fn sha256(text: &str) -> String {
     hex::encode(crypto::sha256(text.as_bytes()))
+}
+
+/// A mirror that is down would otherwise be what is told.
+#[test]
+fn a_key_that_is_not_there_is_told_before_anybody_is_asked() {
+    let world = World::new();
+    world.write("app.tar", "the application");
+    let line = "sign-blob --yes --key absent.key --bundle b.json app.tar";
+    let mut command = world.command(line);
+    command.env("TUF_MIRROR", "http://127.0.0.1:1");
+    let said = Said::new(line, &command.output().unwrap());
+    said.ends(2).says(&["cannot read the private key absent.key"]);
 }
 
 #[test]
